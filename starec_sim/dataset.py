@@ -55,7 +55,7 @@ class GroundTruth(Protocol):
         ...
 
     def ratings(self, user: int, items: IntArray, round: int) -> FloatArray:
-        """Return the stars (1.0 to 5.0) the user would truly give to each of the items.
+        """Return the stars (0 to 5) that the user would truly give to each of the items.
 
         A pure function: the same arguments give the same numbers, in any order of calls.
         """

@@ -7,6 +7,7 @@ from math import inf, isnan
 from typing import Literal, NamedTuple
 
 from starec_sim.errors import ConfigError, did_you_mean
+from starec_sim.types import STAR_RANGE
 
 
 class MetricInfo(NamedTuple):
@@ -32,7 +33,7 @@ METRICS: Mapping[str, MetricInfo] = {
     ),
     "watch_rate": MetricInfo("watch rate", "share of visits with a click-through", "higher"),
     "satisfaction": MetricInfo(
-        "satisfaction", "true stars (1-5) of what was watched", "higher", (1, 5)
+        "satisfaction", "true stars (0-5) of what was watched", "higher", STAR_RANGE
     ),
     "exits": MetricInfo(
         "exits", "share of visits the user ended herself: she left, or was tired", "lower"

@@ -1,7 +1,7 @@
 """The data types that all packages use: frozen, slotted dataclasses.
 
 Users and items are rows (integers from 0) everywhere in the code. Their ids in the dataset are
-`User.id` and `Item.id`; files and messages show the ids. Ratings are stars, 1.0 to 5.0.
+`User.id` and `Item.id`; files and messages show the ids. Ratings are stars from 0 to 5.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ class CallKey(NamedTuple):
         return f"user {self.user}, round {self.round + 1}, step {self.step + 1}, {self.node}{again}"
 
 
+STAR_RANGE = (0.0, 5.0)
+"""The least and the greatest rating, in stars. Most scales begin at 1; some at half a star or 0."""
 LIKED_ABOVE = 3.0
 """A rating above this is a like (in the protocol of the paper, rating > 3 is positive)."""
 
@@ -91,7 +93,7 @@ class Experience:
 
     item: int
     rating: float | None
-    """Stars, 1.0 to 5.0; None in a world without stars."""
+    """Stars from 0 to 5; None in a world without stars."""
     source: str
     """Where it comes from: `logged` (a real rating), `world` (a generated taste), `model`
     (predicted by a model that was fitted to real ratings)."""

@@ -75,8 +75,8 @@ class FeedEnvironment:
         users: int | None = Field(default=None, ge=1)
         """A random sample of so many users; all when empty."""
         signals: SignalNames = Field(default=[])
-        """What cards say besides attributes: any of `popularity`, `rating`, `together`. They are
-        taken from what the recommender was last fitted on."""
+        """What cards say besides attributes: any of `popularity`, `rating`, `together` and
+        `follows`. They are taken from what the recommender was last fitted on."""
 
     def __init__(self, config: Config, dataset: Dataset | None, streams: Streams) -> None:
         dataset = required(dataset)
@@ -101,8 +101,9 @@ class FeedEnvironment:
         self._round = 0
         self._offers: dict[int, _Offer] = {}
         self._likes: OwnItems | None = None
-        self._met: OwnItems | None = None
         """What all users liked at the start of the round, when cards need it."""
+        self._met: OwnItems | None = None
+        """What all users met until then, liked or not, when cards need it."""
 
     def describe(self) -> Mapping[str, Any]:
         """Return counts of users, items and ratings, the source of the truth, and the signals."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from starec_environments.replay import Replay, ReplayEnvironment, reward
-from starec_environments.signals import SignalNames
+from starec_environments.signals import Signal, SignalNames
 from starec_sim.dataset import Dataset, required
 from starec_sim.errors import ConfigError, DataError, DataWarning
 from starec_sim.holdout import HoldOut, HoldOutSettings, UserLog
@@ -184,7 +184,7 @@ def _signal_names(names: Sequence[str]) -> SignalNames:
         return TypeAdapter(SignalNames).validate_python(list(names))
     except ValidationError:
         raise ConfigError(
-            f"the protocol's signals must be some of popularity, rating, together, each once; got "
-            f"{list(names)}",
+            f"the protocol's signals must be some of {', '.join(get_args(Signal))}, each once; "
+            f"got {', '.join(names)}",
             hint="mend `signals` in the protocol",
         ) from None

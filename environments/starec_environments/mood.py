@@ -71,7 +71,7 @@ class Moods:
 
 
 def delight(experiences: Sequence[Experience], nothing: float) -> float:
-    """Return the mean stars of what was watched, from -1 (one star) to 1 (five).
+    """Return the mean stars of what was watched, from -1 (one star or fewer) to 1 (five).
 
     Args:
         experiences: What was watched.
@@ -79,5 +79,5 @@ def delight(experiences: Sequence[Experience], nothing: float) -> float:
     """
     if not experiences:
         return nothing
-    stars = sum(e.rating - 3.0 for e in experiences if e.rating is not None)
+    stars = sum(max(e.rating, 1.0) - 3.0 for e in experiences if e.rating is not None)
     return stars / (2.0 * len(experiences))

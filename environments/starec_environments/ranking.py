@@ -59,7 +59,8 @@ class RankingEnvironment(ReplayEnvironment):
         draw: int = Field(default=0, ge=0)
         """Which draw of uniform negatives; the same number gives the same lists."""
         signals: SignalNames = Field(default=[])
-        """What cards say besides attributes: any of `popularity`, `rating`, `together`."""
+        """What cards say besides attributes: any of `popularity`, `rating`, `together` and
+        `follows`."""
         informed: float = Field(default=1.0, ge=0, le=1)
         """The share of users, drawn at random, whose cards carry the signals. The others see cards
         without them, so that one policy learns to use both."""

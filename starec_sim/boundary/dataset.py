@@ -11,7 +11,6 @@ import numpy as np
 from starec_sim.boundary.call import PluginBoundary, complete
 from starec_sim.boundary.catalogue import checked_items, checked_users
 from starec_sim.boundary.values import (
-    STARS,
     BrokenContract,
     instance,
     mapping,
@@ -23,6 +22,7 @@ from starec_sim.boundary.values import (
 )
 from starec_sim.boundary.watch import watched_calls
 from starec_sim.dataset import Dataset, Interactions
+from starec_sim.types import STAR_RANGE
 
 OWN = "np.random.default_rng(seed), with a seed from the settings"
 
@@ -111,7 +111,9 @@ def check_log(log: Any, users: int, items: int) -> None:
                 f"log.{name}[{row}] is {column[row]}; there are {count} {name}, rows 0 to "
                 f"{count - 1}"
             )
-    wrong = ~np.isnan(log.ratings) & ~((log.ratings >= STARS[0]) & (log.ratings <= STARS[1]))
+    wrong = ~np.isnan(log.ratings) & ~(
+        (log.ratings >= STAR_RANGE[0]) & (log.ratings <= STAR_RANGE[1])
+    )
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise BrokenContract(

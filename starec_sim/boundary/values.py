@@ -16,14 +16,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from starec_sim.types import Experience
+from starec_sim.types import STAR_RANGE, Experience
 
 T = TypeVar("T")
 
 MAX_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
-STARS = (0.0, 5.0)
-"""The least and the greatest rating."""
 LARGEST = 2**63 - 1
 """The largest whole number that a record can hold."""
 
@@ -124,14 +122,14 @@ def finite_number(value: Any, what: str) -> float:
 
 
 def stars(value: Any, what: str) -> float:
-    """Return a rating, 0.0 to 5.0, as a float."""
+    """Return a rating, stars from 0 to 5, as a float."""
     plain = number(value, what)
     if math.isnan(plain):
         raise BrokenContract(
             f"{what} is NaN; ratings are stars from 0 to 5",
             "leave out what has no rating, or find where the NaN comes from",
         )
-    if not STARS[0] <= plain <= STARS[1]:
+    if not STAR_RANGE[0] <= plain <= STAR_RANGE[1]:
         raise BrokenContract(
             f"{what} is {plain:g}; ratings are stars from 0 to 5", "map your scale to stars"
         )

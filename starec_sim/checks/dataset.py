@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from starec_sim.boundary.dataset import CheckedReader
-from starec_sim.boundary.values import STARS, value_text
+from starec_sim.boundary.values import value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal, compare
 from starec_sim.dataset import ChoiceTruth, Dataset
+from starec_sim.types import STAR_RANGE
 
 _LONG = 2000
 _REPEATABLE = (
@@ -84,11 +85,11 @@ def true_ratings(target: CheckTarget) -> str:
                 f"returned {whole[:5]} of shape {whole.shape} for {len(items)} items",
                 "return one finite number for each item",
             )
-        if name == "ratings" and not np.all((whole >= STARS[0]) & (whole <= STARS[1])):
+        if name == "ratings" and not np.all((whole >= STAR_RANGE[0]) & (whole <= STAR_RANGE[1])):
             raise play.watch.fault(
                 place,
-                f"returned ratings from {whole.min():g} to {whole.max():g}; ratings are stars",
-                "map your scale to stars from 1 to 5",
+                f"returned ratings from {whole.min():g} to {whole.max():g}; they must be stars",
+                "map your scale to stars from 0 to 5",
             )
         method(len(play.dataset.users) - 1, items, 3)
         again = np.asarray(method(0, items[::-1], 0))[::-1]

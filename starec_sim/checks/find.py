@@ -120,6 +120,16 @@ def _target(
     data: Mapping[str, Any] | None,
 ) -> CheckTarget:
     name = singular(kind)
+    if data is not None and kind != "environments":
+        raise ConfigError(
+            f"{reference} is checked without data: only an environment is built on some",
+            hint="leave --data and --set data.KEY out",
+        )
+    if settings and kind == "rewards":
+        raise ConfigError(
+            f"{next(iter(settings))}: the reward {reference} is a function without settings",
+            hint="leave --set out",
+        )
     origin = {"kind": kind, "use": reference, "settings": settings, "data": data}
     spec = {"use": reference, **settings}
     if kind == "rewards":

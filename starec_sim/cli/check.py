@@ -46,7 +46,6 @@ def check(
     """
     from starec_sim.checks.find import find
     from starec_sim.checks.kinds import run_checks
-    from starec_sim.data_specs import data_spec
     from starec_sim.errors import ConfigError, PluginError
     from starec_sim.settings import HINT
     from starec_sim.yaml_files import key_value, put_all
@@ -56,7 +55,7 @@ def check(
     settings: dict[str, Any] = {}
     put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])
     try:
-        found = find(target, kind, settings, None if data is None else data_spec(data, of_data))
+        found = find(target, kind, settings, _read_data(data, of_data))
     except (ConfigError, PluginError) as error:
         hint = _EXAMPLE if error.hint == HINT else error.hint
         said = error.message.removeprefix("target.use: ")
@@ -73,6 +72,21 @@ def check(
         }
     if _print(f"{found.kind} {target}", results):
         raise typer.Exit(2)
+    return None
+
+
+def _read_data(data: str | None, changes: list[tuple[str, Any]]) -> dict[str, Any] | None:
+    """Return the spec of the data; None without any."""
+    from starec_sim.data_specs import data_spec
+    from starec_sim.errors import ConfigError
+
+    if data is not None:
+        return data_spec(data, changes)
+    if changes:
+        raise ConfigError(
+            f"--set data.{changes[0][0]}: there is no --data to which this could belong",
+            hint="add --data PATH, or --data synthetic",
+        )
     return None
 
 

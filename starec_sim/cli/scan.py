@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +53,8 @@ def scan(
     if saved is None:
         typer.echo(f"note: {recorded} is read-only, so findings.json is not written", err=True)
     elif not as_md:
-        print(f"\nAll findings: {saved}")
+        what = "All findings" if result.kept_all else f"The first {traces.MOST_KEPT:,} of each rule"
+        print(f"\n{what}: {saved}")
     return None
 
 
@@ -71,27 +72,31 @@ def _print(result: ScanResult) -> None:
         found = Text(f"{rule.found:,}" if rule.found else "–", "bold red" if rule.found else "dim")
         table.add_row(f"  {rule.rule}", found, Text(rule.note, "dim"))
     out.print(table)
+    found_by = {rule.rule: rule.found for rule in result.rules}
     for name, findings in groupby(result.findings, key=lambda finding: finding.rule):
-        listed = list(findings)
         out.print(f"\n{name}", style="bold")
-        for finding in listed[:_SHOWN]:
+        for finding in islice(findings, _SHOWN):
             out.print(f"  {_where(finding)}: {finding.what}", soft_wrap=True)
             out.print(f"    {runnable(finding.command)}", style="dim", soft_wrap=True)
-        if len(listed) > _SHOWN:
-            out.print(f"  and {len(listed) - _SHOWN:,} more", style="dim")
+        if found_by[name] > _SHOWN:
+            out.print(f"  and {found_by[name] - _SHOWN:,} more", style="dim")
 
 
 def _as_markdown(result: ScanResult) -> str:
     from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
 
+    found_by = {rule.rule: rule.found for rule in result.rules}
     rules = [[rule.rule, rule.found, rule.note] for rule in result.rules]
     lines = [f"# Findings in {markdown_text(result.run)}", ""]
     lines.append(markdown_table(["rule", "findings", "note"], rules))
     for name, findings in groupby(result.findings, key=lambda finding: finding.rule):
         lines += ["", f"## {markdown_text(name)}", ""]
-        for finding in findings:
+        listed = list(findings)
+        for finding in listed:
             lines.append(f"- {markdown_text(_where(finding))}: {markdown_text(finding.what)}")
             lines.append(f"  {markdown_code(finding.command)}")
+        if found_by[name] > len(listed):
+            lines += ["", f"And {found_by[name] - len(listed):,} more, which are not kept."]
     return "\n".join(lines)
 
 

@@ -116,9 +116,11 @@ def _texts(count: int) -> str:
 
 
 def _where(hit: Hit) -> str:
+    from starec_sim.runs.attempts import attempt_text
+
     at = hit.at
     what = {"prompt": "prompt of", "answer": "answer of", "summary": "summary"}[hit.where]
-    again = " (repair)" if hit.attempt else ""
+    again = f" ({said})" if (said := attempt_text(hit.attempt)) else ""
     what = f"{what} {hit.node}".strip() + again
     return f"{at.user}, round {at.round}, step {at.step}: {what}, {at.arm}, seed {at.seed}"
 

@@ -79,12 +79,18 @@ def _show_user(reader: Reader, user_id: str, options: ShowOptions) -> Answer:
     from starec_sim.cli.trace_json import trace_as_json
     from starec_sim.cli.trace_view import print_trace
     from starec_sim.errors import RunError
+    from starec_sim.runs.attempts import own_turns
+    from starec_sim.traces.edited_memory import summaries_before
 
     reader.require("decisions", "`starec show --user`")
     trial = reader.trial(options.arm, options.seed)
     row, user = reader.user(trial, user_id)
-    trace = list(reader.steps(trial, row))
-    steps = [step for step in trace if options.round in (None, step.round + 1)]
+    trace = [step._replace(turns=own_turns(step.turns)) for step in reader.steps(trial, row)]
+    memory = summaries_before(reader, trial, user_id, trace)
+    steps, before = trace, memory
+    if options.round is not None:
+        chosen = [n for n, step in enumerate(trace) if step.round + 1 == options.round]
+        steps, before = [trace[n] for n in chosen], [memory[n] for n in chosen]
     if options.round is not None and not steps:
         rounds = ", ".join(str(n + 1) for n in sorted({s.round for s in trace})) or "none yet"
         raise RunError(
@@ -95,7 +101,6 @@ def _show_user(reader: Reader, user_id: str, options: ShowOptions) -> Answer:
     rows += [e.item for step in steps for e in step.feedback.experiences]
     items = reader.items(trial, rows)
     if options.as_json:
-        return trace_as_json(user, trial, steps, items)
-    before = [step.summary for step in trace if step.round < steps[0].round] if steps else []
-    print_trace(user, trial, steps, items, options.prompts, before[-1] if before else "")
+        return trace_as_json(user, trial, steps, items, before)
+    print_trace(user, trial, steps, items, options.prompts, before)
     return None

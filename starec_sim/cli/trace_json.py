@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
+from starec_sim.traces.edited_memory import SummaryBefore
 from starec_sim.types import Experience, Item, Turn, User
 
 
 def trace_as_json(
-    user: User, trial: RecordedTrial, steps: Sequence[RecordedStep], items: Mapping[int, Item]
+    user: User,
+    trial: RecordedTrial,
+    steps: Sequence[RecordedStep],
+    items: Mapping[int, Item],
+    before: Sequence[SummaryBefore],
 ) -> dict[str, Any]:
     """Return the visits of a user as JSON values; items have their ids in the dataset."""
     return {
@@ -18,13 +23,18 @@ def trace_as_json(
         "profile": dict(user.profile),
         "arm": trial.arm,
         "seed": trial.seed,
-        "steps": [_step_as_json(step, items) for step in steps],
+        "steps": [
+            _step_as_json(step, items, memory) for step, memory in zip(steps, before, strict=True)
+        ],
     }
 
 
-def _step_as_json(step: RecordedStep, items: Mapping[int, Item]) -> dict[str, Any]:
+def _step_as_json(
+    step: RecordedStep, items: Mapping[int, Item], before: SummaryBefore
+) -> dict[str, Any]:
     return {
         "round": step.round + 1,
+        "step": step.step + 1,
         "page": step.observation.page,
         "task": step.observation.task.name,
         "shown": [
@@ -52,6 +62,8 @@ def _step_as_json(step: RecordedStep, items: Mapping[int, Item]) -> dict[str, An
         "ending": step.feedback.ending,
         "slow": step.verdict.slow,
         "reason": step.verdict.reason,
+        "summary_before": before.summary,
+        "set_by_schedule": before.edited is not None,
         "summary": step.summary,
         "turns": [_turn_as_json(turn) for turn in step.turns],
     }

@@ -18,6 +18,7 @@ from starec_sim.cli.tables import grid, one_line
 from starec_sim.cli.visible_console import console
 from starec_sim.runs.reader import RecordedStep, RecordedTrial
 from starec_sim.tasks import FEED
+from starec_sim.traces.edited_memory import SummaryBefore
 from starec_sim.traces.step_page import Change, changes
 from starec_sim.types import Item, Messages, Node, User, acts_by_item
 from starec_sim.visible_text import visible
@@ -28,6 +29,8 @@ ENDINGS = {
     "pages": "There were no more pages.",
     "done": "",
 }
+SET_BY_SCHEDULE = "set by the schedule, at the beginning of a round"
+"""Said of a preference summary that no step wrote."""
 _LINES = 12
 """Lines of an answer's reasoning that are shown at most without --prompts."""
 _CHANGES = 12
@@ -42,7 +45,7 @@ def print_trace(
     steps: Sequence[RecordedStep],
     items: Mapping[int, Item],
     prompts: bool,
-    summary: str,
+    before: Sequence[SummaryBefore],
 ) -> None:
     """Print the visits of a user: slates, answers, actions, ratings and memory.
 
@@ -52,17 +55,17 @@ def print_trace(
         steps: Her steps, in order.
         items: All items in the steps, by row.
         prompts: Whether to print every prompt and answer in full.
-        summary: Her preference summary before the first step.
+        before: Her preference summary before each step.
     """
     out = console()
     print_user(out, user.id, user.profile, f"{trial.arm}, seed {trial.seed}")
     if not steps:
         out.print("\nShe has not visited yet." if trial.rounds else "\nNo round is over yet.")
-    for round, visit in groupby(steps, key=lambda step: step.round):
+    played = zip(steps, before, strict=True)
+    for round, visit in groupby(played, key=lambda each: each[0].round):
         print_title(out, f"round {round + 1}")
-        for step in visit:
-            _print_step(out, step, items, summary, prompts)
-            summary = step.summary
+        for step, memory in visit:
+            _print_step(out, step, items, memory, prompts)
         print_ending(out, step.feedback.ending)
 
 
@@ -70,10 +73,14 @@ def _print_step(
     out: Console,
     step: RecordedStep,
     items: Mapping[int, Item],
-    before: str,
+    before: SummaryBefore,
     prompts: bool,
 ) -> None:
     out.print()
+    if before.edited is not None:
+        print_text(out, "memory", Text(SET_BY_SCHEDULE, "dim"))
+        print_changes(out, changes(before.written, before.edited), prompts, "")
+        out.print()
     if step.observation.task.ranks:
         _print_ranking(out, step, items)
     else:
@@ -83,16 +90,21 @@ def _print_step(
     print_answers(out, step.turns, "fast", prompts)
     print_gate(out, step.verdict.slow, step.verdict.reason)
     print_answers(out, step.turns, "slow", prompts)
-    print_changes(out, changes(before, step.summary), prompts)
+    print_changes(out, changes(before.summary, step.summary), prompts)
 
 
 def print_flaws(out: Console, flaws: Mapping[str, int], repaired: bool) -> None:
     """Print what was wrong with the answer of a step."""
+    if said := flaws_text(flaws, repaired):
+        out.print(f"  {visible(said)}", style="red" if flaws else "yellow")
+
+
+def flaws_text(flaws: Mapping[str, int], repaired: bool) -> str:
+    """Return what was wrong with the answer of a step; empty if nothing."""
     if flaws:
         listed = ", ".join(f"{kind} {count}" for kind, count in flaws.items())
-        out.print(f"  The answer was malformed: {visible(listed)}", style="red")
-    elif repaired:
-        out.print("  The answer needed a repair.", style="yellow")
+        return f"The answer was malformed: {listed}"
+    return "The answer needed a repair." if repaired else ""
 
 
 def print_gate(out: Console, slow: bool, reason: str) -> None:
@@ -242,10 +254,17 @@ def stars(experience: Rated | None) -> Text:
     if experience is None:
         return Text("")
     if experience.rating is None:
-        return Text({True: "liked", False: "disliked", None: "–"}[experience.like])
+        return Text(outcome_text(experience))
     full = max(0, min(5, round(experience.rating)))
     text = Text.assemble(("★" * full, "yellow"), ("☆" * (5 - full), "dim"))
     return text if experience.source != "model" else Text.assemble(text, (" ≈", "dim"))
+
+
+def outcome_text(experience: Rated) -> str:
+    """Return what an item turned out to be: its stars, or whether she liked it."""
+    if experience.rating is not None:
+        return f"{experience.rating:g}"
+    return {True: "liked", False: "disliked", None: "–"}[experience.like]
 
 
 class Answer(Protocol):
@@ -272,6 +291,11 @@ class Answer(Protocol):
         ...
 
     @property
+    def failure(self) -> str:
+        """Why there is no answer; empty if there is one."""
+        ...
+
+    @property
     def error(self) -> str:
         """What the parser says is wrong with the answer."""
         ...
@@ -290,6 +314,8 @@ def print_answers(out: Console, turns: Sequence[Answer], node: Node, prompts: bo
                 out.print(indent(visible(text), "    ") + "\n", soft_wrap=True)
         else:
             print_text(out, name, Text(visible(_reasoning(turn)), "italic"))
+        if turn.failure:
+            print_text(out, "failed", Text(visible(turn.failure), "red"))
         if turn.error:
             print_text(out, "parser", Text(visible(turn.error), "red"))
 
@@ -304,7 +330,9 @@ def _reasoning(turn: Answer) -> str:
     return "\n".join(lines)
 
 
-def print_changes(out: Console, found: Sequence[Change], prompts: bool) -> None:
+def print_changes(
+    out: Console, found: Sequence[Change], prompts: bool, name: str = "memory"
+) -> None:
     """Print the lines that were added to the preference summary, and those removed."""
     lines = [
         Text(
@@ -318,7 +346,7 @@ def print_changes(out: Console, found: Sequence[Change], prompts: bool) -> None:
         return
     if not prompts and len(lines) > _CHANGES:
         lines[_CHANGES - 1 :] = [Text(f"… {len(lines) - _CHANGES + 1} more (--prompts)", "dim")]
-    print_text(out, "memory", Columns(lines, padding=(0, 2), column_first=True))
+    print_text(out, name, Columns(lines, padding=(0, 2), column_first=True))
 
 
 def print_text(out: Console, name: str, text: RenderableType) -> None:

@@ -41,7 +41,7 @@ class WhyOptions:
 def why(options: WhyOptions) -> Answer:
     """Show why a user did what she did in one step: memory, slate, thought, reward.
 
-    In a training, also the group of answers that was learned from, with their advantages.
+    In a training, also the group of answers that was learned from: advantages, or pairs of DPO.
 
     For example: starec why latest u3 2 --step 1
     """

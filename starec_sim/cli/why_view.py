@@ -14,7 +14,9 @@ from starec_sim.cli.tables import grid, number, one_line
 from starec_sim.cli.text import runnable
 from starec_sim.cli.trace_view import (
     ENDINGS,
+    SET_BY_SCHEDULE,
     Row,
+    outcome_text,
     print_answers,
     print_changes,
     print_flaws,
@@ -30,11 +32,10 @@ from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.tasks import FEED
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.step_page import SlatePlace, StepPage
-from starec_sim.traces.values import ExperienceRef
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
-    from starec_sim.traces.training_view import Group
+    from starec_sim.traces.training_view import Group, GroupMember
 
 _LINES = 6
 """Lines of the summary, and experiences, that are shown at most without --prompts."""
@@ -100,25 +101,67 @@ def gained_text(page: StepPage) -> str:
     return f"{what}{'; the summary stays as it was' if same else ''}"
 
 
+def so_far_text(page: StepPage) -> str:
+    """Return how many steps she has played before this one, and what they revealed."""
+    before = page.memory_before
+    steps = "1 step" if before.steps == 1 else f"{before.steps} steps"
+    gained = len(before.gained)
+    found = "1 experience" if gained == 1 else f"{gained} experiences"
+    return f"{steps} of this run, which revealed {found}"
+
+
+def also_lived_text(page: StepPage) -> str:
+    """Return what the step revealed of items that were not shown; empty if nothing."""
+    shown = {place.item.id for place in page.slate}
+    others = [each for each in page.experiences if each.item.id not in shown]
+    return ", ".join(f"{each.item.title} {outcome_text(each)}" for each in others)
+
+
 def group_title(group: Group) -> str:
     """Return the title of a group."""
-    what = "answers" if group.node == "fast" else "summaries"
+    one, more = ("answer", "answers") if group.node == "fast" else ("summary", "summaries")
+    if len(group.members) < 2:
+        return f"1 {one} of step {group.step} of the training, alone, so nothing was learned"
     learned = "all equal, so nothing was learned" if group.zero_variance else "compared"
-    return f"{len(group.members)} {what} of step {group.step} of the training, {learned}"
+    return f"{len(group.members)} {more} of step {group.step} of the training, {learned}"
+
+
+def group_heads(group: Group) -> tuple[str, str, str, str, str]:
+    """Return the heads of the columns of a group."""
+    return "", "reward", "advantage" if group.pairs is None else "pair", "components", "answer"
 
 
 def group_rows(group: Group) -> list[tuple[str, str, str, str, str]]:
-    """Return number, reward, advantage, components and answer of each member of a group."""
+    """Return number, reward, what it taught, components and answer of each member of a group."""
     return [
         (
             str(member.number),
             number(member.reward),
-            number(member.advantage, "+"),
+            _taught(group, member),
             ", ".join(f"{name} {number(value)}" for name, value in member.components.items()),
             f"{member.tokens} tokens" if member.text is None else member.text,
         )
         for member in group.members
     ]
+
+
+def _taught(group: Group, member: GroupMember) -> str:
+    """Return the advantage of an answer; with DPO, its role in which pair."""
+    if member.advantage is not None:
+        return number(member.advantage, "+")
+    for place, pair in enumerate(group.pairs or (), 1):
+        if member.number in (pair.chosen, pair.rejected):
+            role = "chosen" if member.number == pair.chosen else "rejected"
+            return f"{place}: {role}, margin {number(pair.margin)}"
+    return "in none"
+
+
+def _likelier(group: Group, member: GroupMember) -> float:
+    """Return a positive number for an answer that the training made likelier, else 0 or less."""
+    if member.advantage is not None:
+        return member.advantage
+    pairs, own = group.pairs or (), member.number
+    return float(sum((own == pair.chosen) - (own == pair.rejected) for pair in pairs))
 
 
 def slate_columns(page: StepPage) -> tuple[str, ...]:
@@ -154,13 +197,11 @@ def _task(page: StepPage) -> str:
 
 def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
     before = page.memory_before
-    steps = "1 step" if before.steps == 1 else f"{before.steps} steps"
-    gained = "1 rating" if len(before.gained) == 1 else f"{len(before.gained)} ratings"
-    print_text(out, "so far", f"{steps} of this run, which revealed {gained}")
+    print_text(out, "so far", so_far_text(page))
     summary = [line for line in before.summary.splitlines() if line.strip()]
     print_text(out, "summary", _lines(summary, prompts) or Text("none yet", "dim"))
     if before.edited:
-        print_text(out, "", Text("set by the schedule, at the beginning of a round", "dim"))
+        print_text(out, "", Text(SET_BY_SCHEDULE, "dim"))
     room = out.width - 16
     recalled = [f"{number(each.score)} {each.item.title}" for each in page.recalled or ()]
     if recalled:
@@ -195,32 +236,26 @@ def _print_slate(out: Console, page: StepPage) -> None:
         cells = [Text(slate_cell(place, column), justify="right") for column in columns]
         chosen = Text("chosen" if place.target else "", "bold")
         marks = [chosen] if page.offered.ranks else []
-        rows.append(
-            Row(place.label, place.item, (*cells, *marks, stars(lived.pop(place.item.id, None))))
-        )
+        rows.append(Row(place.label, place.item, (*cells, *marks, stars(lived.get(place.item.id)))))
     heads = (*columns, *([""] if page.offered.ranks else []), "lived")
     print_items(out, rows, "shown", heads)
-    if lived:
-        print_text(out, "also lived", ", ".join(map(_lived, lived.values())))
-
-
-def _lived(experience: ExperienceRef) -> str:
-    rating = experience.rating
-    how = {True: "liked", False: "disliked", None: ""}[experience.like]
-    return f"{visible(experience.item.title)} {how if rating is None else f'{rating:g}'}".strip()
+    if others := also_lived_text(page):
+        print_text(out, "also lived", visible(others))
 
 
 def _print_group(out: Console, group: Group) -> None:
     print_title(out, group_title(group))
     table = grid()
-    table.add_row("", "reward", "advantage", "", "", style="dim")
+    table.add_row(*group_heads(group)[:3], "", "", style="dim")
     width = max(20, out.width // 2)
-    for name, reward, advantage, components, answer in group_rows(group):
-        style = "" if group.zero_variance else "green" if advantage[0] == "+" else "red"
+    rows = zip(group.members, group_rows(group), strict=True)
+    for member, (name, reward, taught, components, answer) in rows:
+        likelier = 0.0 if group.zero_variance else _likelier(group, member)
+        style = "green" if likelier > 0 else "red" if likelier < 0 else ""
         table.add_row(
             Text(name, "dim", justify="right"),
             reward,
-            Text(advantage, style),
+            Text(taught, style),
             one_line(components, 40, "dim"),
             one_line(answer, width, "italic"),
         )

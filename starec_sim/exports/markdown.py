@@ -35,7 +35,7 @@ def _visit(visit: RecordedVisit) -> str:
             for role, text in turn.messages:
                 parts.append(f"\n{role}:\n\n{_fenced(text)}\n")
             parts.append(f"\n{turn.policy}:\n\n{_fenced(turn.completion or turn.failure)}\n")
-        parts.append(f"\nGate: {'slow' if step.verdict.slow else 'no slow thinking'}: ")
+        parts.append(f"\nGate: {'thought again' if step.verdict.slow else 'went on'}: ")
         parts.append(f"{step.verdict.reason}\n\nSummary:\n\n{_fenced(step.summary)}\n")
     return "".join(parts)
 

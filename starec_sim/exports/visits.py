@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from starec_sim.runs.attempts import own_turns
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.types import User
 
@@ -18,6 +19,7 @@ class RecordedVisit(NamedTuple):
     round: int
     """From 0."""
     steps: list[RecordedStep]
+    """With the calls that the visit was played with."""
 
     def name(self, run: str) -> str:
         """Return a name that no other visit of any run has."""
@@ -30,4 +32,5 @@ def recorded_visits(reader: Reader) -> Iterator[RecordedVisit]:
         for row, user in list(reader.users(trial)):
             by_round = groupby(reader.steps(trial, row), key=lambda step: step.round)
             for round, steps in by_round:
-                yield RecordedVisit(trial, user, round, list(steps))
+                own = [step._replace(turns=own_turns(step.turns)) for step in steps]
+                yield RecordedVisit(trial, user, round, own)

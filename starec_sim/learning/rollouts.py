@@ -25,7 +25,7 @@ from starec_sim.agent import Call, OpenAgent, Policies
 from starec_sim.errors import ContractError
 from starec_sim.learning.rewards import AnswerOutcome, Rewards, counters, outcome_of, returns
 from starec_sim.learning.rows import Rollout, TokenRow, merge
-from starec_sim.learning.trials import BRANCH, EPISODE, FOLLOW_UP
+from starec_sim.runs.attempts import BRANCH, EPISODE, FOLLOW_UP
 from starec_sim.types import (
     CallKey,
     ExpectedAnswer,

@@ -1,4 +1,4 @@
-"""Numbers and names of the trials in the record of a training, and numbers of its questions.
+"""Numbers and names of the trials in the record of a training.
 
 The episodes that are learned from have the numbers 0, 1, 2, ...
 """
@@ -7,11 +7,6 @@ TEACHER_TRIAL = 1_000_000
 """The trial in which a teacher plays."""
 FIRST_VALIDATION_TRIAL = 2_000_000
 """The validation before the first step; the one after step N has this number + N."""
-
-
-BRANCH, FOLLOW_UP, EPISODE = 100, 1_000, 10_000
-"""First attempts (`CallKey.attempt`) of the other answers of a branch, of follow-up rankings, and
-of the other visits of an episode. Each attempt has its own seed and its own place in the record."""
 
 
 def validation_arm(step: int) -> str:

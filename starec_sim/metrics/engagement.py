@@ -54,7 +54,7 @@ def satisfaction(stars: FloatArray, watched: IntArray) -> FloatArray:
         watched: Items watched, shape (visits,).
 
     Returns:
-        Shape (visits,), 1.0 to 5.0; NaN if nothing was watched.
+        Shape (visits,), 0.0 to 5.0; NaN if nothing was watched.
     """
     assert stars.ndim == 1 and stars.shape == watched.shape, (stars.shape, watched.shape)
     return _ratio(stars, watched)

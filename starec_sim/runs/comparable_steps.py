@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from starec_sim.runs import codec
+from starec_sim.runs.attempts import BRANCH
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.store import Texts, text_ids
 from starec_sim.runs.stored_values import Row, StoredType, missing
@@ -187,8 +188,8 @@ class ComparableSteps:
         found: dict[tuple[int, int], list[ComparableTurn]] = defaultdict(list)
         rows = self._db.execute(
             "SELECT user, step, node, attempt, messages, completion FROM turns "
-            f"WHERE {where} ORDER BY user, step, node, attempt",
-            values,
+            f"WHERE {where} AND attempt < ? ORDER BY user, step, node, attempt",
+            [*values, BRANCH],
         )
         for user, step, node, attempt, messages, completion in map(_TURN.from_row, rows):
             prompt = tuple((role, self._hash(text)) for role, text in text_ids(messages))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.attempts import BRANCH
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial, reading, trials_of
 from starec_sim.runs.tables import ColumnType, TableRow, write_rows
 from starec_sim.types import Experience, Turn, User, acts_by_item
@@ -155,7 +156,9 @@ class _TurnRows:
         tokens = turn.tokens
         assert tokens is not None
         # The feedback rewards the decision, which the fast node made; the slow node runs after it.
-        rewards = step.feedback.reward if turn.node == "fast" else {}
+        # Nobody acted on the other answers of a training, so there is no feedback on them.
+        decided = turn.node == "fast" and turn.attempt < BRANCH
+        rewards = step.feedback.reward if decided else {}
         return {
             "arm": trial.arm,
             "seed": trial.seed,

@@ -66,7 +66,7 @@ class StepRow(NamedTuple):
     target: str | None
     """The item that the user chose in the data; None where it is unknown."""
     ratings: Mapping[str, float]
-    """Rating (1 to 5) of each item that the user consumed."""
+    """Rating (0 to 5) of each item that the user consumed."""
     ending: str
     """Why the visit ends here; empty while it goes on."""
     slow: bool
@@ -116,6 +116,8 @@ class TurnRow(NamedTuple):
     node: str
     """`fast` or `slow`."""
     attempt: int
+    """0 for the question, 1 for the repair; from 101 on a training asked, and nobody acted on the
+    answer (`starec_sim.runs.attempts`)."""
     policy: str
     messages: tuple[tuple[str, str], ...]
     """Pairs of role and text."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from starec_sim.runs import codec
+from starec_sim.runs.attempts import BRANCH, own_turns
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.stored_values import Row, StoredType
 from starec_sim.types import Decision, Observation
@@ -56,8 +57,8 @@ def _answers(reader: Reader, at: tuple[int, int]) -> dict[tuple[int, int], int]:
     """Return the text of the fast node's last answer by user and step, in a round of a trial."""
     rows = reader.db.execute(
         "SELECT user, step, completion FROM turns WHERE trial = ? AND round = ? "
-        "AND node = 'fast' ORDER BY user, step, attempt",
-        at,
+        "AND node = 'fast' AND attempt < ? ORDER BY user, step, attempt",
+        (*at, BRANCH),
     )
     return {(user, step): completion for user, step, completion in map(_ANSWER.from_row, rows)}
 
@@ -74,7 +75,7 @@ def asked_and_answered(
     reader: Reader, trial: RecordedTrial, at: ScannedStep
 ) -> tuple[str, str] | None:
     """Return prompt and answer of the fast node in a step; None if it was not asked."""
-    turns = reader.turns(trial, at.round, at.user, at.step)
+    turns = own_turns(reader.turns(trial, at.round, at.user, at.step))
     fast = [turn for turn in turns if turn.node == "fast"]
     if not fast:
         return None

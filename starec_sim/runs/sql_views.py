@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from starec_sim.runs.attempts import ATTEMPTS
+
 
 class View(NamedTuple):
     """One view."""
@@ -100,7 +102,7 @@ VIEWS: Mapping[str, View] = {
         "One item shown in one step.",
         {
             **_AT,
-            "position": "on the slate, from 1",
+            "place": "on the slate, from 1",
             "item": "the id in the dataset",
             "title": "the title",
             "watched": "1 if she did anything with it (in a feed: watched it), else 0; null in a "
@@ -108,10 +110,11 @@ VIEWS: Mapping[str, View] = {
             "expected": "stars that the user expects of it in a feed, or null",
             "action": "what she did with it: watch 4, look at, buy 2; null in a ranking",
             "rank": "in the answer, from 1; null in a feed and where the answer leaves it out",
-            "rating": "true stars, where the step revealed them",
-            "target": "1 if the user chose it in the data",
+            "lived": "true stars, where the step revealed them",
+            "chosen": "1 if the user chose it in the data, else 0; null in a feed",
+            "slow": "1 if the slow node was asked after this step",
         },
-        f"SELECT {_SELECT_AT}, shown.key + 1 AS position, i.id AS item, i.title, "
+        f"SELECT {_SELECT_AT}, shown.key + 1 AS place, i.id AS item, i.title, "
         f"(SELECT MAX(json_extract(a.value, '$[1]') <> 0) {_ACTIONS}) AS watched, "
         "(SELECT MAX(CASE WHEN json_extract(a.value, '$[1]') = 1 THEN json_extract(a.value, "
         f"'$[2]') END) {_ACTIONS}) AS expected, "
@@ -121,8 +124,8 @@ VIEWS: Mapping[str, View] = {
         "(SELECT r.key + 1 FROM json_each(s.decision, '$.ranking') r WHERE r.value = shown.value "
         "AND r.key < json_extract(s.decision, '$.read')) AS rank, "
         "(SELECT json_extract(e.value, '$[1]') FROM json_each(s.feedback, '$.lived') e "
-        "WHERE json_extract(e.value, '$[0]') = shown.value) AS rating, "
-        "IFNULL(json_extract(s.feedback, '$.target') = shown.value, 0) AS target "
+        "WHERE json_extract(e.value, '$[0]') = shown.value) AS lived, "
+        "json_extract(s.feedback, '$.target') = shown.value AS chosen, s.slow "
         f"FROM {_STEPS} CROSS JOIN json_each(s.observation, '$[2]') shown "
         "CROSS JOIN main.items i ON i.trial = s.trial AND i.item = shown.value",
     ),
@@ -131,7 +134,7 @@ VIEWS: Mapping[str, View] = {
         {
             **_AT,
             "node": "fast or slow",
-            "attempt": "0 for the question, 1 for the repair",
+            "attempt": ATTEMPTS,
             "policy": "its name in the configuration",
             "prompt": "all messages, each after its role",
             "answer": "the text of the policy",
@@ -148,7 +151,7 @@ VIEWS: Mapping[str, View] = {
         "text_of(s.completion) AS answer, s.tokens_in, s.tokens_out, s.latency_s, s.cost_usd, "
         f"s.source, s.tries, s.failure, s.error FROM {_STEPS.replace('main.steps', 'main.turns')}",
     ),
-    "memory": View(
+    "memories": View(
         "What each user remembers after the last committed round.",
         {
             **_TRIAL,

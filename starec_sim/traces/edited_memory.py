@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from starec_sim.errors import StarecError
 from starec_sim.runs.folder import CONFIG, configuration
-from starec_sim.runs.reader import Reader, RecordedTrial
+from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 
 if TYPE_CHECKING:
     from starec_sim.schedule import ScheduledChange
@@ -25,12 +25,40 @@ def edited_summary(
         after: The round, from 0, of her visit before; -1 if there is none.
         until: The last round, from 0, at whose beginning the edit counts.
     """
-    between = [
-        edit.summaries[user_id]
-        for edit in memory_edits(reader, trial)
-        if after < edit.round <= until and user_id in edit.summaries
-    ]
-    return between[-1] if between else None
+    return _last_edit(memory_edits(reader, trial), user_id, after, until)
+
+
+class SummaryBefore(NamedTuple):
+    """The preference summary of a user before a step."""
+
+    written: str
+    """As the step before left it."""
+    edited: str | None
+    """What the schedule put in its place since then; None if it changed nothing."""
+
+    @property
+    def summary(self) -> str:
+        """The summary with which the step begins."""
+        return self.written if self.edited is None else self.edited
+
+
+def summaries_before(
+    reader: Reader, trial: RecordedTrial, user_id: str, steps: Sequence[RecordedStep]
+) -> list[SummaryBefore]:
+    """Return the preference summary of a user before each of her steps.
+
+    Args:
+        reader: The record.
+        trial: The arm and seed.
+        user_id: The user's id.
+        steps: All her steps, in order.
+    """
+    edits, found = memory_edits(reader, trial), []
+    written, after = "", -1
+    for step in steps:
+        found.append(SummaryBefore(written, _last_edit(edits, user_id, after, step.round)))
+        written, after = step.summary, step.round
+    return found
 
 
 class MemoryEdit(NamedTuple):
@@ -40,6 +68,15 @@ class MemoryEdit(NamedTuple):
     """From 0."""
     summaries: Mapping[str, str]
     """By the id of a user."""
+
+
+def _last_edit(edits: Sequence[MemoryEdit], user_id: str, after: int, until: int) -> str | None:
+    between = [
+        edit.summaries[user_id]
+        for edit in edits
+        if after < edit.round <= until and user_id in edit.summaries
+    ]
+    return between[-1] if between else None
 
 
 def memory_edits(reader: Reader, trial: RecordedTrial) -> list[MemoryEdit]:

@@ -18,7 +18,7 @@ from starec_sim.traces.scan_rules import ModelRule, Rule
 from starec_sim.traces.values import StepAddress, as_json
 
 FINDINGS = "findings.json"
-_MOST = 1_000
+MOST_KEPT = 1_000
 """Findings of one rule that are kept; all are counted."""
 _REPORTED = 1_000
 """Steps between two reports of progress."""
@@ -58,7 +58,12 @@ class ScanResult:
     """Steps that were looked at."""
     rules: tuple[RuleResult, ...]
     findings: tuple[Finding, ...]
-    """By rule, at most 1,000 of each."""
+    """By rule, at most 1,000 of each: those that were found first."""
+
+    @property
+    def kept_all(self) -> bool:
+        """Whether there is no further finding."""
+        return sum(rule.found for rule in self.rules) == len(self.findings)
 
 
 def scan(reader: Reader, rules: Sequence[Rule], at: str = "rules") -> ScanResult:
@@ -148,7 +153,7 @@ class _Scanner:
     ) -> None:
         """Count a finding, and keep it if there is room."""
         self.found[rule.name] = self.found.get(rule.name, 0) + 1
-        if self.found[rule.name] <= _MOST:
+        if self.found[rule.name] <= MOST_KEPT:
             user = self.reader.user_at(trial, where.user)
             at = StepAddress(trial.arm, trial.seed, user, where.round + 1, where.step + 1)
             command = why_command(self.reader.path.parent, at)

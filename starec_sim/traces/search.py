@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from starec_sim.errors import RunError, did_you_mean
+from starec_sim.runs.attempts import BRANCH
 from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.reader import Reader, RecordedTrial, trials_of
 from starec_sim.runs.search_index import MOST_COUNTED, Filters, FoundText, open_index
 from starec_sim.runs.store import Texts
-from starec_sim.traces.commands import why_command
+from starec_sim.traces.commands import turn_command, why_command
 from starec_sim.traces.values import StepAddress
 from starec_sim.types import NODES
 
@@ -49,7 +50,7 @@ class Hit:
     others: int
     """Further users, nodes and kinds with the same text."""
     command: str
-    """Shows the step."""
+    """Shows the step; of an answer that nobody acted on, its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ def _hit(
     trial = trials[place.trial]
     user = reader.user_at(trial, place.user)
     at = StepAddress(trial.arm, trial.seed, user, place.round + 1, place.step + 1)
+    folder = reader.path.parent
     return Hit(
         at=at,
         node=place.node,
@@ -205,5 +207,7 @@ def _hit(
         where=place.kind,
         snippet=snippet(texts[found.text], words),
         others=found.places - 1,
-        command=why_command(reader.path.parent, at),
+        command=turn_command(folder, at, place.kind, place.node, place.attempt)
+        if place.attempt >= BRANCH  # the page of a step has only her own
+        else why_command(folder, at),
     )

@@ -11,7 +11,7 @@ from typing import Literal
 
 from starec_sim.answers import label, read_prompt, thought
 from starec_sim.errors import RunError
-from starec_sim.learning.trials import BRANCH
+from starec_sim.runs.attempts import own_turns
 from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
@@ -211,7 +211,7 @@ def read_step(
         recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
         slate=_slate(found, facts, items, reader.path),
         slate_set=step == 1 and sets_slate(reader, trial, user_id, round - 1),
-        turns=tuple(_turn(turn) for turn in found.turns if turn.attempt < BRANCH),
+        turns=tuple(map(_turn, own_turns(found.turns))),
         leave=found.decision.leave,
         flaws=found.decision.flaws,
         repaired=found.decision.repaired,

@@ -17,7 +17,8 @@ from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.pairs import PairSettings, pairs_of
 from starec_sim.learning.rewards import DEFAULT_REWARDS
 from starec_sim.learning.rows import Rollout, by_group
-from starec_sim.learning.trials import FOLLOW_UP, TEACHER_TRIAL, is_validation
+from starec_sim.learning.trials import TEACHER_TRIAL, is_validation
+from starec_sim.runs.attempts import FOLLOW_UP
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.settings import validate
@@ -37,7 +38,7 @@ class GroupRow:
     mean: float
     std: float
     zero_variance: bool
-    """Whether all rewards are equal, so that nothing is learned from the group."""
+    """Whether all earned the same, as a single answer does, so that the group teaches nothing."""
     rewards: tuple[float, ...]
 
 
@@ -59,9 +60,9 @@ class GroupMember:
     """From 1; the first one is the answer that the simulation went on with, unless it failed."""
     reward: float
     components: Mapping[str, float]
-    advantage: float
+    advantage: float | None
     """How much better it is than its group, as the step of GRPO computes it; with credit by
-    position, that of the first rank."""
+    position, that of the first rank. None in a training with DPO, which learns from pairs."""
     tokens: int
     """Sampled ids."""
     version: str
@@ -82,7 +83,7 @@ class PreferredPair:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group: answers to the same question, each with its reward and advantage."""
+    """One group: answers to the same question, each with its reward and what it taught."""
 
     step: int
     group: str
@@ -95,6 +96,7 @@ class Group:
     mean: float
     std: float
     zero_variance: bool
+    """See `GroupRow`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +178,17 @@ def read_group(folder: Path, reader: Reader, step: int, group: str) -> Group:
             f'step {step} of {folder.name} has no group "{group}"',
             hint="the page of the training lists the groups of each step",
         )
-    objective = validate(Objective, _stage_2(folder).get("objective") or {}, "train.grpo.objective")
-    gained = earned(found, objective)
-    better = advantages(gained, divide_by_deviation=objective.divide_by_deviation)[:, 0]
+    pairs = _pairs(folder, found)
+    better = [None] * len(found) if pairs is not None else _advantages(folder, found)
     turns = _answers(reader, group)
     answers = {turn.tokens.completion: turn for turn in turns if turn.tokens}
     (row,) = _group_rows(reader, {group: found})
     members = tuple(
-        _member(number, rollout, float(advantage), answers)
+        _member(number, rollout, advantage, answers)
         for number, (rollout, advantage) in enumerate(zip(found, better, strict=True), 1)
     )
-    pairs = _pairs(folder, found)
-    return Group(step, group, row.node, row.at, members, pairs, row.mean, row.std, is_equal(gained))
+    mean, std, equal = row.mean, row.std, row.zero_variance
+    return Group(step, group, row.node, row.at, members, pairs, mean, std, equal)
 
 
 def groups_of(
@@ -235,6 +236,18 @@ def reward_weights(folder: Path) -> Mapping[str, float]:
     return {str(name): float(weight) for name, weight in weights.items()}
 
 
+def _objective(folder: Path) -> Objective:
+    """Return the variant of GRPO; with DPO the usual one, which compares rewards as DPO does."""
+    return validate(Objective, _stage_2(folder).get("objective") or {}, "train.grpo.objective")
+
+
+def _advantages(folder: Path, group: Sequence[Rollout]) -> list[float]:
+    objective = _objective(folder)
+    gained = earned(group, objective)
+    better = advantages(gained, divide_by_deviation=objective.divide_by_deviation)
+    return [float(advantage) for advantage in better[:, 0]]
+
+
 def _pairs(folder: Path, group: Sequence[Rollout]) -> tuple[PreferredPair, ...] | None:
     """Return the pairs of a group; None in a training without DPO."""
     dpo = _train(folder).get("dpo")
@@ -276,7 +289,10 @@ def _groups(store: CheckpointStore, step: int | None) -> dict[str, list[Rollout]
 
 
 def _group_rows(reader: Reader, groups: Mapping[str, Sequence[Rollout]]) -> Iterator[GroupRow]:
+    if not groups:
+        return
     trials = {trial.number: trial for trial in reader.trials()}
+    objective = _objective(reader.path.parent)
     for name, group in groups.items():
         rewards = np.array([rollout.reward for rollout in group])
         yield GroupRow(
@@ -286,13 +302,13 @@ def _group_rows(reader: Reader, groups: Mapping[str, Sequence[Rollout]]) -> Iter
             len(group),
             float(rewards.mean()),
             float(rewards.std()),
-            is_equal(rewards[:, None]),
+            is_equal(earned(group, objective)),
             tuple(rewards.tolist()),
         )
 
 
 def _member(
-    number: int, rollout: Rollout, advantage: float, answers: Mapping[tuple[int, ...], Turn]
+    number: int, rollout: Rollout, advantage: float | None, answers: Mapping[tuple[int, ...], Turn]
 ) -> GroupMember:
     turn = answers.get(rollout.rows[-1].completion) if len(rollout.rows) == 1 else None
     tokens = None

@@ -191,7 +191,9 @@ def test_a_changed_taste_is_felt_in_the_round_in_which_it_changes(build) -> None
     assert steady[0] == steady[1] == steady[2] == turned[0] == turned[1] != turned[2]
 
 
-@pytest.mark.parametrize(("stars", "delight"), [(5.0, 1.0), (4.0, 0.5), (3.0, 0.0), (1.0, -1.0)])
+@pytest.mark.parametrize(
+    ("stars", "delight"), [(5.0, 1.0), (4.0, 0.5), (3.0, 0.0), (1.0, -1.0), (0.5, -1.0)]
+)
 def test_satisfaction_as_a_reward_goes_from_minus_one_to_one(make, build, stars, delight) -> None:
     environment = build("feed", equal_items(make, stars), recommender="popularity", activity=1.0)
     environment.begin_round(0)

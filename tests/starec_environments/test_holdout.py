@@ -138,8 +138,8 @@ def test_signals_come_from_the_training_interactions_and_know_no_answer(data, bu
     assert all("seen by" in text for text in shown.cards)
     # Popularity counts nothing from any evaluated user's answer on.
     assert world.popularity.sum() == sum(13 for _ in range(8))
-    with pytest.raises(ConfigError, match="signals must be some of"):
-        small(build, data, protocol={"signals": ["fame"]})
+    with pytest.raises(ConfigError, match=r"rating, together, follows, each once; got folows"):
+        small(build, data, protocol={"signals": ["folows"]})
 
 
 def test_reward_and_rank_are_those_of_the_ranking_environment(data, build) -> None:

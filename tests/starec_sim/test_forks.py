@@ -262,6 +262,22 @@ def test_readers_know_the_edited_memory(edited):
     assert with_row.memory(row).summary == TEXT
 
 
+def test_what_the_schedule_wrote_is_told_apart_from_what_her_step_wrote(starec, edited):
+    with reading(edited) as reader:
+        step = first_step(reader, "u2", 2)
+    at = ["--round", step.round + 1]
+    _, said, _ = starec("show", edited, "--user", "u2", *at, "--prompts")
+    said_of, _, hers = said.partition("fast: system")
+    assert "set by the schedule" in said_of and f"+ {TEXT}" in said_of
+    assert f"+ {TEXT}" not in hers
+    _, answer, _ = starec("show", edited, "--user", "u2", "--json")
+    found = {each["round"]: each for each in json.loads(answer)["steps"] if each["step"] == 1}
+    assert found[step.round + 1]["summary_before"] == TEXT
+    assert [n for n, each in found.items() if each["set_by_schedule"]] == [step.round + 1]
+    for form in ([], ["--md"]):
+        assert "set by the schedule" in starec("why", edited, "u2", step.round + 1, *form)[1]
+
+
 def test_an_edited_memory_outlasts_a_resume_before_its_user_visits(alone, tmp_path):
     """In round 3 nobody visits, and the fork is stopped after it."""
 

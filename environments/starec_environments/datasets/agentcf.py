@@ -15,9 +15,9 @@ from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, only
 from starec_environments.datasets.recbole import TITLES
-from starec_environments.datasets.recbole_files import SPLITS, read_atomic
-from starec_environments.datasets.settings import BadLines, LogRules
-from starec_environments.datasets.text_tables import TextFormat, read_table
+from starec_environments.datasets.recbole_files import SPLITS, atomic_format, read_atomic
+from starec_environments.datasets.settings import BadLines, LogRules, TextSettings
+from starec_environments.datasets.text_tables import read_table
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.types import Item
@@ -33,7 +33,7 @@ class AgentCF:
     are NaN (a purchase has none), and NAME.random becomes `Dataset.candidates`.
     """
 
-    class Config(LogRules):
+    class Config(LogRules, TextSettings):
         """Where the files are, and which part of the catalogue is kept."""
 
         path: Path | None = None
@@ -42,7 +42,6 @@ class AgentCF:
         """The part of the name before `.train.inter`; needed when the folder holds several."""
         catalogue: str | None = None
         """The part of the name before `.item`; needed when the folder holds several."""
-        encoding: str = "utf-8"
         bad_lines: BadLines = "error"
         """Lines that cannot be read; `skip` leaves them out and counts them."""
         full_catalogue: bool = False
@@ -50,7 +49,7 @@ class AgentCF:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._form = TextFormat("\t", config.encoding)
+        self._form = atomic_format("\t", config)
         self._files = FilesRead(config.bad_lines)
 
     def load(self) -> Dataset:

@@ -22,7 +22,7 @@ from starec_environments.datasets.clean_text import tidy_title
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, listing
 from starec_environments.datasets.ratings import with_threshold
-from starec_environments.datasets.settings import LogRules
+from starec_environments.datasets.settings import IdRules, LogRules, UnratedSettings
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 from starec_sim.holdout.subset import part
@@ -36,7 +36,7 @@ class Amazon:
     seconds in 2014 and 2018, milliseconds in 2023.
     """
 
-    class Config(LogRules):
+    class Config(IdRules, UnratedSettings):
         """Where the files are, and what to do with what is wrong in them."""
 
         path: Path | None = None
@@ -92,7 +92,7 @@ class Amazon:
             )
         files = FilesRead(config.bad_lines)
         faults = files.open(path, "ratings")
-        log, given, times = read_reviews(path, config.item, config.columns, faults)
+        log, given, times = read_reviews(path, config.item, config.columns, config.unrated, faults)
         ratings = np.array(given, np.float64)
         if config.liked_from is not None:
             ratings = with_threshold(ratings, ratings, config.liked_from, path)
@@ -110,7 +110,9 @@ class Amazon:
             LogTable(log, ratings, np.array(times, np.int64)),
             users=None,
             items=items,
-            rules=config.model_copy(update={"unknown": "drop"}) if unknown else config,
+            rules=LogRules(
+                unknown="drop", duplicates=config.duplicates, whole_ids=config.whole_ids
+            ),
         )
         known = {item.id for item in items}
         again = sum(id in known for id in log.columns["item"]) - len(dataset.log.users)

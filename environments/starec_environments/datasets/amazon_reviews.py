@@ -17,6 +17,7 @@ from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.ids import has_controls
 from starec_environments.datasets.line_reader import read_lines
+from starec_environments.datasets.ratings import blank_cells
 from starec_environments.datasets.times import FAR, far_from_others
 from starec_sim.errors import DataError
 
@@ -41,7 +42,11 @@ class _Row(NamedTuple):
 
 
 def read_reviews(
-    path: Path, item: str, columns: Sequence[Column] | None, faults: Faults
+    path: Path,
+    item: str,
+    columns: Sequence[Column] | None,
+    unrated: Sequence[float | str],
+    faults: Faults,
 ) -> tuple[Columns, array[float], array[int]]:
     """Return the log of a file, its ratings and its times. Texts of reviews are not kept.
 
@@ -49,6 +54,7 @@ def read_reviews(
         path: Reviews (.json, .jsonl) or ratings only (.csv), plain or packed.
         item: The key that names the item in the edition of 2023.
         columns: The fields of a .csv without a header; when empty, they are recognised.
+        unrated: Values that say that there is no rating, perhaps `blank`; their ratings are NaN.
         faults: What to do with bad lines.
 
     Raises:
@@ -67,7 +73,7 @@ def read_reviews(
             faults.found(row.line, f"the user id {reason}", row.user)
         elif reason := _wrong_id(row.item):
             faults.found(row.line, f"the item id {reason}", row.item)
-        elif math.isnan(stars := _number(row.rating)) or not 1.0 <= stars <= 5.0:
+        elif (stars := _stars(row.rating, unrated)) is None:
             faults.found(row.line, "the rating is not 1 to 5 stars", row.rating)
         elif math.isnan(time := _number(row.time)) or not 0 <= time <= LATEST:
             faults.found(row.line, "the time is no time", row.time)
@@ -79,13 +85,7 @@ def read_reviews(
             times.append(int(time))
             lines.append(row.line)
     if not users:
-        if not faults.first:
-            raise DataError(f"{path} is empty", hint="check that the download is complete")
-        reason = min(faults.first, key=lambda reason: faults.first[reason])
-        raise DataError(
-            f"{path}: none of its lines is a review; line {faults.first[reason]} of {reason}",
-            hint="check that this is a file of Amazon reviews or ratings",
-        )
+        raise _no_reviews(path, faults)
     seen = np.array(times)
     far = far_from_others(seen, np.zeros(len(seen), bool))
     table = Columns(path, {"user": users, "item": items, "time": times}, lines)
@@ -96,6 +96,16 @@ def read_reviews(
         lines, times = array("q", compress(lines, near)), array("q", compress(times, near))
         ratings = array("d", compress(ratings, near))
     return Columns(path, {"user": users, "item": items}, lines), ratings, times
+
+
+def _no_reviews(path: Path, faults: Faults) -> DataError:
+    if not faults.first:
+        return DataError(f"{path} is empty", hint="check that the download is complete")
+    reason = min(faults.first, key=lambda reason: faults.first[reason])
+    return DataError(
+        f"{path}: none of its lines is a review; line {faults.first[reason]} of {reason}",
+        hint="check that this is a file of Amazon reviews or ratings",
+    )
 
 
 def _reviews(path: Path, item: str, faults: Faults) -> Iterator[_Row]:
@@ -155,6 +165,17 @@ def _wrong_id(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         return "is missing"
     return "holds control characters" if has_controls(value) else ""
+
+
+def _stars(rating: object, unrated: Sequence[float | str]) -> float | None:
+    """Return a rating; NaN if it says that there is none, and None if it is not 1 to 5 stars."""
+    stars = _number(rating)
+    if unrated and (
+        stars in unrated
+        or ("blank" in unrated and math.isnan(stars) and bool(blank_cells([rating])[0]))
+    ):
+        return math.nan
+    return stars if 1.0 <= stars <= 5.0 else None
 
 
 def _number(value: object) -> float:

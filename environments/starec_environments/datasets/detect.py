@@ -35,6 +35,8 @@ FORMATS = (
 _DAT = re.compile(r"[^:\n]+::[^:\n]+::[0-9.]+::\d+(?:\n|$)")
 _DAT_USERS = re.compile(r"[^:\n]+::[MF]::")
 _U_DATA = re.compile(r"\d+\t\d+\t[1-5]\t\d+(?:\n|$)")
+_ML_100K = re.compile(r"user_id:token\titem_id:token\trating:float\ttimestamp:float(?:\n|$)")
+_BEHAVIOURS = "_interaction.jsonl"
 
 
 def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
@@ -177,14 +179,19 @@ def _candidates(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the readers that fit, the most specific first."""
     names = {file.name for file in files}
-    if "ml-100k.inter" in names or ("u.data" in names and _begins(place / "u.data", _U_DATA)):
+    # Of both, the reader reads u.data.
+    atomic = "ml-100k.inter" in names and not (place / "u.data").is_file()
+    if ("u.data" in names and _begins(place / "u.data", _U_DATA)) or (
+        atomic and _begins(place / "ml-100k.inter", _ML_100K)
+    ):
         yield "movielens-100k", {}
     if "ratings.dat" in names and _begins(place / "ratings.dat", _DAT):
         has_users = _begins(place / "users.dat", _DAT_USERS)
         yield "movielens-1m" if has_users else "movielens-10m", {}
-    if any(name.endswith("_interaction.jsonl") for name in names):
-        yield "usermirrorer", {}
-    if (place / "behavior" / "0.pkl").is_file():
+    logs = [file.name for file in files if _is_behaviours(file)]
+    if logs:
+        yield "usermirrorer", {"name": logs[0].removesuffix(_BEHAVIOURS)} if single else {}
+    if not single and (place / "behavior" / "0.pkl").is_file():
         yield "agent4rec", {}
     if wanted in (None, "recbole", "agentcf"):
         yield from atomic_datasets(place, files, given.get("name"))
@@ -224,6 +231,13 @@ def _suffix(file: Path) -> str:
 
 def _begins(path: Path, pattern: re.Pattern[str]) -> bool:
     return bool(pattern.match(first_text(path, "latin-1", 1_000)))
+
+
+def _is_behaviours(file: Path) -> bool:
+    """Return whether a file is a log in the format of UserMirrorer."""
+    return file.name.endswith(_BEHAVIOURS) and '"behavior_features"' in first_text(
+        file, "utf-8", 10_000
+    )
 
 
 def _as_tables(

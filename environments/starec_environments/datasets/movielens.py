@@ -106,7 +106,9 @@ class MovieLens100K:
         config = self.config
         place = _place(config.path, "movielens-100k", "ml-100k", ("u.data", "ml-100k.inter"))
         if not (place / "u.data").is_file():
-            same = config.model_dump(exclude={"path", "encoding"})
+            # Unless it is set, the encoding is that of the original files.
+            kept = config.model_fields_set & {"encoding"}
+            same = config.model_dump(exclude={"path", "encoding"} - kept)
             same["rating_scale"] = config.rating_scale or WHOLE_STARS
             return _as_films(RecBole(RecBole.Config(path=place, name="ml-100k", **same)).load())
         files = _Files(place, config)

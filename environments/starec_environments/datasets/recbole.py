@@ -17,8 +17,13 @@ from starec_environments.datasets.columns import joined
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.log_table import LogColumnNames, check_no_unclear, read_log
 from starec_environments.datasets.paths import folder
-from starec_environments.datasets.recbole_files import dataset_name, log_files, read_atomic
-from starec_environments.datasets.settings import FileSettings, TextSettings
+from starec_environments.datasets.recbole_files import (
+    atomic_format,
+    dataset_name,
+    log_files,
+    read_atomic,
+)
+from starec_environments.datasets.settings import FileSettings, LogTextSettings
 from starec_environments.datasets.text_tables import TextFormat
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
@@ -38,7 +43,7 @@ class RecBole:
     profile.
     """
 
-    class Config(FileSettings, TextSettings):
+    class Config(FileSettings, LogTextSettings):
         """Where the files are, and what their columns mean."""
 
         name: str | None = None
@@ -104,9 +109,7 @@ class RecBole:
 
     @property
     def _form(self) -> TextFormat:
-        config = self.config
-        quoted = bool(config.quoted)
-        return TextFormat(config.separator, config.encoding, None, quoted, config.escape)
+        return atomic_format(self.config.separator, self.config)
 
     def _named(self, key: str, usual: str, columns: Collection[str]) -> str | None:
         """Return the column that the settings name, or the usual one where they say nothing."""

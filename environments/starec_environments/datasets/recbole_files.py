@@ -10,6 +10,7 @@ from typing import Any
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.paths import only
+from starec_environments.datasets.settings import TextSettings
 from starec_environments.datasets.text_files import first_text
 from starec_environments.datasets.text_tables import TextFormat, read_table
 from starec_sim.errors import DataError, did_you_mean
@@ -85,6 +86,12 @@ def log_files(place: Path, name: str | None) -> list[Path]:
             hint="put the files that are not to be read into another folder",
         )
     return parts or [only(place, "*.inter", name)]
+
+
+def atomic_format(separator: str, settings: TextSettings) -> TextFormat:
+    """Return how atomic files are written. Their fields stand in quotes only if settings say so."""
+    quoted = settings.quoted or settings.escape is not None
+    return TextFormat(separator, settings.encoding, None, quoted, settings.escape)
 
 
 def read_atomic(path: Path, form: TextFormat, faults: Faults) -> tuple[Columns, Mapping[str, str]]:

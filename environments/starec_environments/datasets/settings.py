@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from starec_sim.settings import Settings
 
@@ -16,11 +16,9 @@ def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, (int, float, str)) else value
 
 
-class LogRules(Settings):
-    """What is done with a log that contradicts the other files or itself."""
+class IdRules(Settings):
+    """What is done with ids that occur again, or are written in two ways."""
 
-    unknown: Literal["error", "drop"] = "error"
-    """Interactions of items or users that the item or user file lacks."""
     duplicates: Literal["error", "first", "last"] = "error"
     """A user who meets an item twice, or a file that describes an item or user twice: keep the
     first or the last. A user has one opinion of an item, and recommenders would count it double."""
@@ -28,7 +26,21 @@ class LogRules(Settings):
     """Whether ids such as `16.0`, which pandas writes where a column has empty cells, mean `16`."""
 
 
-class RatingSettings(Settings):
+class LogRules(IdRules):
+    """What is done with a log that contradicts the other files or itself."""
+
+    unknown: Literal["error", "drop"] = "error"
+    """Interactions of items or users that the item or user file lacks."""
+
+
+class UnratedSettings(Settings):
+    """Which numbers of a file are no ratings."""
+
+    unrated: Annotated[tuple[float | Literal["blank"], ...], BeforeValidator(_listed)] = ()
+    """Values that say that there is no rating, e.g. `-1` or `[0, blank]`."""
+
+
+class RatingSettings(UnratedSettings):
     """What a column of ratings means. Numbers are those of the file."""
 
     rating_scale: tuple[float, float] | None = None
@@ -38,8 +50,6 @@ class RatingSettings(Settings):
     liked_from: float | None = None
     """The smallest rating that is a like; None takes what is above 3 stars. Where the ratings are
     no stars and there is no `rating_scale`, a like becomes 4 stars and everything else 2."""
-    unrated: Annotated[tuple[float | Literal["blank"], ...], BeforeValidator(_listed)] = ()
-    """Values that say that there is no rating, e.g. `-1` or `[0, blank]`."""
 
     @field_validator("rating_scale")
     @classmethod
@@ -68,11 +78,9 @@ class TextSettings(Settings):
     encoding: str = "utf-8"
     """A byte order mark in a file counts more."""
     quoted: bool | None = None
-    """Whether fields may stand in double quotes; None goes by the format."""
+    """Whether fields may stand in double quotes; None goes by the format, and by `escape`."""
     escape: str | None = Field(default=None, min_length=1, max_length=1)
     r"""The character before a quote inside a quoted field, e.g. `\`; None when it is doubled."""
-    decimal: Literal[".", ","] = "."
-    """What stands before the fraction of a rating."""
 
     @field_validator("escape")
     @classmethod
@@ -80,3 +88,16 @@ class TextSettings(Settings):
         if escape is not None and escape in '\r\n"\0':
             raise ValueError("must be a character other than a quote or a line break")
         return escape
+
+    @model_validator(mode="after")
+    def _escape_in_quotes(self) -> Self:
+        if self.escape is not None and self.quoted is False:
+            raise ValueError("`escape` is for fields in quotes; leave it or `quoted: false` out")
+        return self
+
+
+class LogTextSettings(TextSettings):
+    """How text files with a column of ratings are written."""
+
+    decimal: Literal[".", ","] = "."
+    """What stands before the fraction of a rating."""

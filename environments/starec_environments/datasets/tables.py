@@ -22,7 +22,7 @@ from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.log_table import LogColumnNames, check_no_unclear, read_log
 from starec_environments.datasets.parquet_columns import cells, check_type, is_text
 from starec_environments.datasets.paths import folder, listing
-from starec_environments.datasets.settings import FileSettings, TextSettings
+from starec_environments.datasets.settings import FileSettings, LogTextSettings
 from starec_environments.datasets.table_files import NAMED_DELIMITERS, read_header
 from starec_environments.datasets.text_files import no_file, read_text, unpacked_limit
 from starec_environments.datasets.text_tables import TextFormat, read_table
@@ -199,7 +199,7 @@ class CsvTable(Tables):
 
     suffixes = (".csv", ".tsv")
 
-    class Config(TableSettings, TextSettings):
+    class Config(TableSettings, LogTextSettings):
         """Files, columns and their format."""
 
         delimiter: str | None = Field(default=None, min_length=1)

@@ -55,6 +55,14 @@ def test_text_from_web_pages_is_made_readable(agentcf: Path) -> None:
     assert items[3].title == "Untitled (d)"
 
 
+def test_fields_in_quotes_are_read_if_asked(agentcf: Path) -> None:
+    text = (agentcf / "CDs.item").read_text().replace("\tB\t", '\t"B\\"s"\t')
+    (agentcf / "CDs.item").write_text(text.replace('<span class="a-size-medium', "D"))
+    assert load(agentcf, escape="\\").items[1].title == 'B"s'
+    with pytest.raises(ValueError, match="`escape` is for fields in quotes"):
+        load(agentcf, quoted=False, escape="\\")
+
+
 def test_splits_that_contradict_each_other_are_refused(agentcf: Path) -> None:
     (agentcf / "cds.test.inter").write_text(HEADER + "u\tb a c\td\nv\tb a d\tc\n")
     with pytest.raises(DataError, match=r'test\.inter, line 2: the list of user "u" does not'):

@@ -218,6 +218,24 @@ def test_items_without_a_description_can_be_dropped_with_whoever_met_nothing_els
     assert dataset.notes["items that no metadata describe (dropped with their ratings)"] == 1
 
 
+@pytest.mark.parametrize(("given", "unrated"), [(0, 0), (None, "blank"), ("", "blank"), (1, 1)])
+def test_values_that_say_that_there_is_no_rating_can_be_named(
+    of_2018: Path, given: Any, unrated: Any
+) -> None:
+    records = [review(*MET[0]), review(BEN, ALIEN, given, MET[1][3])]
+    (of_2018 / "extra.json").write_bytes(lines(records))
+    ratings = load(of_2018, reviews="extra.json", unrated=unrated, liked_from=5).log.ratings
+    assert np.isnan(ratings[0]) and ratings[1] == 5.0
+    if given != 1:
+        with pytest.raises(DataError, match="line 2: the rating is not 1 to 5 stars"):
+            load(of_2018, reviews="extra.json")
+
+
+def test_a_setting_that_would_do_nothing_is_refused(of_2018: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown"):
+        configure("datasets", {"use": "amazon", "unknown": "drop"}, "data")
+
+
 def test_the_catalogue_can_hold_what_nobody_rated(of_2014: Path) -> None:
     assert len(load(of_2014, full_catalogue=True).items) == 4
     assert len(load(of_2014).items) == 3

@@ -50,6 +50,21 @@ def test_other_atomic_files_go_to_recbole(tmp_path: Path) -> None:
     assert detect(tmp_path / "y.inter")[1]["name"] == "y"
 
 
+def test_a_file_called_ml_100k_is_read_by_its_columns(tmp_path: Path) -> None:
+    file = tmp_path / "ml-100k.inter"
+    file.write_text("user_id:token\titem_id:token\nu\ta\n")
+    assert detect(tmp_path) == ("recbole", {"path": str(tmp_path), "name": "ml-100k"})
+
+
+def test_an_atomic_file_that_is_named_is_read_beside_u_data(
+    ml_100k: Path, ml_100k_recbole: Path
+) -> None:
+    file = ml_100k / "ml-100k.inter"
+    file.write_bytes((ml_100k_recbole / "ml-100k.inter").read_bytes())
+    assert detect(file)[0] == "recbole"
+    assert detect(ml_100k)[0] == "movielens-100k"
+
+
 def test_tables_get_their_roles_by_their_columns(tmp_path: Path) -> None:
     (tmp_path / "links.csv").write_text("movieId,imdbId\n1,2\n")
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n1,Heat,Crime|Drama\n")

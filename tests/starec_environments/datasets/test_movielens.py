@@ -106,6 +106,15 @@ def test_a_path_that_is_a_file_is_told_apart_from_one_that_is_not_there(ml_100k:
         load_100k(ml_100k / "nothing")
 
 
+def test_the_encoding_counts_for_atomic_files_too(ml_100k_recbole: Path) -> None:
+    items = ml_100k_recbole / "ml-100k.item"
+    items.write_bytes(items.read_text("utf-8").encode("latin-1"))
+    with pytest.raises(DataError, match="is not utf-8"):
+        load_100k(ml_100k_recbole)
+    config = MovieLens100K.Config(path=ml_100k_recbole, encoding="latin-1")
+    assert MovieLens100K(config).load().items[1].title == "Misérables, Les"
+
+
 def test_a_missing_file_beside_the_log_is_named(ml_100k: Path) -> None:
     (ml_100k / "u.user").unlink()
     with pytest.raises(DataError, match=r"there is no file .*u\.user"):

@@ -164,6 +164,23 @@ def test_both_formats_are_recognised(tmp_path) -> None:
     assert detect(tmp_path / "logs") == ("agent4rec", {"path": str(tmp_path / "logs")})
 
 
+def test_a_log_that_is_named_is_read_whatever_lies_beside_it(tmp_path) -> None:
+    agents(tmp_path, {1: page(1, FILMS, ["Alien"], [5])})
+    (tmp_path / "log.csv").write_text("user_id,item_id\nu,a\n")
+    assert detect(tmp_path / "log.csv")[0] == "csv"
+    write(tmp_path, ROWS)
+    (tmp_path / "books_interaction.jsonl").write_text(json.dumps(did("7", "1", 1)) + "\n")
+    found, settings = detect(tmp_path / "films_interaction.jsonl")
+    assert (found, settings["name"]) == ("usermirrorer", "films")
+
+
+def test_the_name_of_a_file_does_not_make_it_usermirrorers(tmp_path) -> None:
+    reviews = tmp_path / "my_interaction.jsonl"
+    review = {"user_id": "A", "parent_asin": "B000000001", "rating": 5, "timestamp": 1}
+    reviews.write_text(json.dumps(review) + "\n")
+    assert detect(tmp_path)[0] == "amazon"
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_a_pickle_with_a_program_is_refused(protocol, tmp_path, capsys) -> None:
     reader = agents(tmp_path, {})

@@ -92,6 +92,20 @@ def test_data_and_their_settings_are_taken(starec, quick):
     assert "all 14 passed" in out
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("feed", "--set", "data.users=5"), "--set data.users: there is no --data to which"),
+        (("popularity", "--data", "synthetic"), "popularity is checked without data"),
+        (("ndcg", "--kind", "reward", "--set", "k=5"), "k: the reward ndcg is a function without"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(starec, arguments, problem):
+    status, out, err = starec("check", *arguments)
+    assert status == 2
+    assert problem in " ".join((out + err).split())
+
+
 def test_an_environment_without_its_data_says_which_option_it_lacks(starec):
     status, out, _ = starec("check", "feed")
     assert status == 2

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from starec_sim.errors import RunError
 from starec_sim.runs.manifest import write_manifest
+from starec_sim.runs.run_tables import COLUMNS
 from starec_sim.runs.sql_console import QueryLimits, query
 from starec_sim.runs.sql_views import VIEWS
 from tests.starec_sim.runs.conftest import a_manifest
@@ -34,10 +35,29 @@ def test_each_view_has_the_columns_that_are_documented(run, view):
     assert bool(found.rows) == (view != "rollouts")
 
 
-def test_rounds_steps_and_positions_count_from_1_and_items_have_ids(run):
+def test_columns_are_named_as_in_read_run_but_for_those_that_the_docs_name():
+    """docs/runs.md lists the differences."""
+    assert set(VIEWS) == set(COLUMNS)
+    own = {
+        (view, column)
+        for view in VIEWS
+        for column in VIEWS[view].columns
+        if column.removesuffix("_json") not in COLUMNS[view]
+    }
+    assert own == {
+        ("steps", "shown"),
+        ("impressions", "title"),
+        ("turns", "prompt"),
+        ("turns", "answer"),
+        ("memories", "remembered"),
+        ("rollouts", "grouped"),
+    }
+
+
+def test_rounds_steps_and_places_count_from_1_and_items_have_ids(run):
     found = query(
         run,
-        "SELECT round, step, position, item, watched, expected, rating FROM impressions "
+        "SELECT round, step, place, item, watched, expected, lived FROM impressions "
         "WHERE user = 'u1' AND round = 2",
     )
     assert found.rows == [[2, 1, 1, "i1", 1, 4.0, 5.0], [2, 1, 2, "i2", 0, None, None]]

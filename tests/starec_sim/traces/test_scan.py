@@ -155,3 +155,20 @@ def test_the_command_keeps_its_findings_beside_the_record(write, starec, tmp_pat
         {"rule": "malformed", "kind": "malformed", "found": 1, "note": ""}
     ]
     assert "## malformed" in starec("scan", run, tmp_path / "rules.yaml", "--md")[1]
+
+
+def test_findings_that_are_not_kept_are_counted(write, starec, tmp_path, monkeypatch):
+    def unread(visit):
+        (step,) = visit.steps
+        return replace(visit, steps=(replace(step, decision=Decision(flaws={"unparsed": 1})),))
+
+    run = write("a", unread)
+    rules(tmp_path, {"kind": "malformed", "streak": 2})
+    command = ("scan", run, tmp_path / "rules.yaml")
+    whole = starec(*command)[1]
+    assert f"All findings: {run / FINDINGS}" in whole and "more" not in whole
+    monkeypatch.setattr("starec_sim.traces.scan.MOST_KEPT", 1)
+    monkeypatch.setattr("starec_sim.cli.scan._SHOWN", 1)
+    first = starec(*command)[1]
+    assert f"The first 1 of each rule: {run / FINDINGS}" in first and "and 2 more" in first
+    assert "And 2 more, which are not kept." in starec(*command, "--md")[1]

@@ -2,6 +2,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from starec_sim.runs.reader import reading
 from starec_sim.runs.store import Store
 from starec_sim.traces.people import read_people
 from starec_sim.traces.step_page import changes, read_step
+from starec_sim.types import Decision, Experience, Feedback
+from tests.starec_sim.runs.lives import turn
 from tests.starec_sim.traces.conftest import play
 
 
@@ -193,3 +196,27 @@ def test_changes_are_by_line():
         ("removed", "hates rain"),
         ("added", "likes rain"),
     ]
+
+
+def test_text_and_markdown_of_a_step_say_the_same(starec, write, changed):
+    revealed = (
+        Experience(1, None, "world", like=True),
+        Experience(2, 3.5, "model"),
+        Experience(5, None, "world", like=False),
+    )
+    flawed = Decision(flaws={"unparsed": 2}, repaired=True)
+    turns = (replace(turn("cut off"), failure="time-out: no answer"),)
+    parts = {"decision": flawed, "feedback": Feedback(revealed, ending="left"), "turns": turns}
+    folder = write("odd", changed(1, 1, **parts))
+    for form in ([], ["--md"]):
+        said = starec("why", folder, "u1", 2, *form)[1].replace("\\", "")
+        assert "The answer was malformed: unparsed 2" in said
+        assert "Title 5 disliked" in said and "time-out: no answer" in said
+        assert "1 step of this run, which revealed 1 experience" in said
+        assert re.search(r"Title 1\b.* liked", said), said
+    assert "3.5 (by a model)" in said
+
+
+def test_an_answer_that_was_repaired_is_told_in_markdown(starec, write, changed):
+    folder = write("repaired", changed(1, 1, decision=Decision(repaired=True)))
+    assert "The answer needed a repair" in starec("why", folder, "u1", 2, "--md")[1]

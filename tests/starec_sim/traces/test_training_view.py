@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,24 @@ def test_a_group_of_equal_rewards_is_flagged(training):
         assert read_training(training, reader).step == 2
 
 
+def test_the_list_and_the_page_agree_on_what_a_group_teaches(training, tmp_path):
+    """With credit by position, answers of equal reward may have earned it at other ranks."""
+    folder = shutil.copytree(training, tmp_path / "run")
+    by_rank = [replace(rollout("g", n, 0.5), returns=(0.5, n / 4)) for n in range(2)]
+    alone = [rollout("alone", 0, 0.5)]
+    CheckpointStore(folder).save_rollouts(0, RoundRollouts([*by_rank, *alone], {}))
+    with reading(folder) as reader:
+        for credit, equal in ("position", False), ("rollout", True):
+            config = f"train: {{grpo: {{objective: {{credit: {credit}}}}}}}\n"
+            (folder / "config.yaml").write_text(config)
+            listed = {
+                row.group: row.zero_variance for row in read_training(folder, reader, 1).groups
+            }
+            pages = {name: read_group(folder, reader, 1, name).zero_variance for name in listed}
+            assert listed == pages == {"g": equal, "alone": True}
+            assert make_batch(by_rank, Objective(credit=credit)).equal == equal
+
+
 def test_a_step_or_group_that_is_not_there_is_named(training):
     with reading(training) as reader:
         with pytest.raises(RunError, match=r"step 9 of run has no rollouts; .*: 1 to 2"):
@@ -108,6 +127,19 @@ def test_damaged_rollouts_are_named(training, tmp_path):
         page(folder)
 
 
+def test_a_step_says_what_the_training_learned_from_her_group(starec, training, tmp_path):
+    folder, told = shutil.copytree(training, tmp_path / "run"), {}
+    for name, config in ("grpo", "train: {}"), ("dpo", "train: {dpo: {pairs: 1}}"):
+        (folder / "config.yaml").write_text(config + "\n")
+        at = (folder, page(folder).at.user, 1)
+        told[name] = [starec("why", *at, *form)[1] for form in ([], ["--md"])]
+    for said in told["grpo"]:
+        assert "advantage" in said and "+1.000" in said and "margin" not in said
+    for said in told["dpo"]:
+        assert "1: chosen, margin 1.000" in said and "1: rejected, margin 1.000" in said
+        assert "in none" in said and "advantage" not in said
+
+
 def test_a_group_of_dpo_has_pairs_of_answers(training, tmp_path):
     folder = shutil.copytree(training, tmp_path / "run")
     with reading(folder) as reader:
@@ -115,6 +147,8 @@ def test_a_group_of_dpo_has_pairs_of_answers(training, tmp_path):
         (folder / "config.yaml").write_text("train: {dpo: {pairs: 2}}\n")
         pairs = read_group(folder, reader, 1, "0/0/2/0/fast").pairs
         assert [(p.chosen, p.rejected, p.margin) for p in pairs] == [(1, 3, 1.0), (4, 2, 1.0)]
+        members = read_group(folder, reader, 1, "0/0/2/0/fast").members
+        assert {member.advantage for member in members} == {None}
         assert read_group(folder, reader, 1, "0/0/3/0/fast").pairs == ()
         (folder / "config.yaml").write_text("train: {dpo: {pairs: none}}\n")
         with pytest.raises(ConfigError, match=r"train\.dpo"):
