@@ -44,7 +44,7 @@ class Meter(RunEvents):
         self.seconds = 0.0
         self._mark = 0.0
 
-    def run_started(self, folder: Path, experiment: Experiment) -> None:
+    def run_started(self, folder: Path, experiment: Experiment | None) -> None:
         self.folder = folder
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:

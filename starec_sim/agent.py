@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from typing_extensions import get_protocol_members
+
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError
 from starec_sim.types import (
@@ -194,6 +196,26 @@ class OpenAgent(Agent, Protocol):
     def rethink(self, messages: Messages, answer: str, problem: str) -> Messages:
         """Return the messages of a repair call, which quote an answer and what is wrong with it."""
         ...
+
+
+def open_agent(agent: Agent, name: str, why: str = "answers from outside need") -> OpenAgent:
+    """Return an agent that can be asked for single answers.
+
+    Args:
+        agent: The agent.
+        name: Its name, for the message.
+        why: What needs the methods, for the message.
+
+    Raises:
+        ContractError: It cannot be asked.
+    """
+    if isinstance(agent, OpenAgent):
+        return agent
+    lacking = sorted(get_protocol_members(OpenAgent) - {*dir(agent)})
+    raise ContractError(
+        f"the agent {name} has no {', '.join(lacking)}, which {why}",
+        hint="implement starec_sim.agent.OpenAgent, or use the agent `star`",
+    )
 
 
 @runtime_checkable

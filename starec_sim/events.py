@@ -1,7 +1,7 @@
 """Events of runs, for progress displays and tests.
 
-Runs, evaluations and trainings call the methods of one `RunEvents` object. They never change a
-result.
+Runs, evaluations, audits and trainings call the methods of one `RunEvents` object. They never
+change a result.
 """
 
 from __future__ import annotations
@@ -25,8 +25,13 @@ class RunEvents:
 
     # Every kind of run
 
-    def run_started(self, folder: Path, experiment: Experiment) -> None:
-        """Called once the folder of the run exists, also when the run is resumed."""
+    def run_started(self, folder: Path, experiment: Experiment | None) -> None:
+        """Called once all parts of a run are built, also when it is resumed.
+
+        Args:
+            folder: The folder, which is kept from now on.
+            experiment: What is played; None for an audit, and for an evaluation without agents.
+        """
 
     def message(self, text: str) -> None:
         """Called with a line of text for the user."""
@@ -52,11 +57,6 @@ class RunEvents:
 
     def baseline_finished(self, name: str, seconds: float) -> None:
         """Called after each baseline."""
-
-    # Audits
-
-    def audit_started(self, folder: Path) -> None:
-        """Called once the folder of an audit exists, also when the audit is resumed."""
 
     # Trainings
 

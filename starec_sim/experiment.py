@@ -17,7 +17,7 @@ from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.glossary import check_metric_names, metric_name
 from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
-from starec_sim.policies.abilities import costs_nothing
+from starec_sim.policies.abilities import check_price
 from starec_sim.policies.settings import Budget, GatewaySettings, split_spec
 from starec_sim.policy_endpoints import check_endpoint
 from starec_sim.population.settings import (
@@ -303,16 +303,10 @@ def _check_policies(
     """Check the policies of an arm or a kind; `kind` begins the keys of those it overrides."""
     for node, spec in experiment.policies:
         key = f"{kind if node in overridden else at}policies.{node}"
-        inner, terms = split_spec(spec, key)
+        inner, _ = split_spec(spec, key)
         plugins.check_policy(inner, key)
         check_endpoint(inner, key)
-        priced = terms.price is not None or costs_nothing(inner, key)
-        if experiment.budget.usd is not None and not priced:
-            raise ConfigError(
-                f"budget.usd: {key} has no price, so its cost would be unknown",
-                hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
-                "in USD for a million tokens; 0 where it costs nothing",
-            )
+        check_price(spec, key, experiment.budget)
 
 
 def read_experiment(

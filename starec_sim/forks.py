@@ -16,8 +16,7 @@ from starec_sim.errors import ConfigError, PluginError, RunError, did_you_mean
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.runner import RunResult, run
-from starec_sim.runs.code import CodeRules, check_plugins, code_of
-from starec_sim.runs.folder import where_it_started
+from starec_sim.runs.code import CodeRules, reopened
 from starec_sim.runs.lifecycle import check_same_code
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
@@ -94,8 +93,7 @@ def fork(
             hint="`starec runs` lists the runs with their kinds",
         )
     check_same_code(manifest, manifest.prompts)
-    with where_it_started(recorded, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code, noted=False)
+    with reopened(recorded, manifest, code, noted=False) as here:
         kept = _one_arm(recorded_experiment(here), arm)
         _check_recorded(here, kept.arms or ["main"], manifest.seeds, at_round)
         experiment = _forked(kept, at_round, changes, scheduled)

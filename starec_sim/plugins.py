@@ -63,6 +63,27 @@ def _spec(value: Any) -> Any:
     return value
 
 
+def as_spec(value: Any, at: str) -> dict[str, Any]:
+    """Return the spec of a plug-in that is given in Python: by its name alone, or with settings.
+
+    Args:
+        value: A name, or settings with `use`.
+        at: The argument, for the message.
+
+    Raises:
+        ConfigError: It is neither.
+
+    >>> as_spec("feed", "environment")
+    {'use': 'feed'}
+    """
+    try:
+        return dict(_spec(value))
+    except ValueError as error:
+        raise ConfigError(
+            f"{at}: {value!r} {error}", hint='write a name, or {"use": NAME, ...}'
+        ) from None
+
+
 def _no_secrets(value: Any) -> Any:
     """Refuse keys of secrets: the configuration is stored with the run."""
     if isinstance(value, Mapping):

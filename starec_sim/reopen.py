@@ -21,9 +21,8 @@ from starec_sim.experiment import Arm, recorded_experiment
 from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.population.policies import of_kind
 from starec_sim.rng import Streams
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, reopened
 from starec_sim.runs.digests import environment_digest
-from starec_sim.runs.folder import where_it_started
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.runs.record_errors import readable_errors
@@ -148,8 +147,7 @@ def reopen(
                 f"arm {trial.arm!r} has {trial.rounds} recorded rounds, and none {round + 1}",
                 hint=f"name a round from 1 to {trial.rounds + 1}; {trial.rounds + 1} comes next",
             )
-        with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
-            check_plugins(here, manifest, rules, noted=False)
+        with reopened(folder, manifest, rules, noted=False):
             configured = _arm(folder, trial.arm)
             history = _History(reader, trial, configured)
         how = history.go_to(round)

@@ -10,7 +10,6 @@ from starec_sim import yaml_files
 from starec_sim.errors import ConfigError, RunError
 from starec_sim.events import RunEvents
 from starec_sim.executors.collection import rare_garbage_collection
-from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.executors.tracing import check_tracing
@@ -20,7 +19,7 @@ from starec_sim.policies.settings import Budget
 from starec_sim.report import RunReport
 from starec_sim.runs import estimates, queries
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, reopened
 from starec_sim.runs.ledger import Ledger, read_ledger
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import ForkOf, Manifest, ReplayOf, new_manifest, read_manifest
@@ -135,8 +134,7 @@ def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME
             hint="`starec resume` shows its report again; the same audit asks with the same seeds",
         )
     experiment = recorded_experiment(folder)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code, noted=False)
+    with reopened(folder, manifest, code, noted=False) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
         changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
         changes["tracing"] = False  # no model is asked, so there is nothing to trace
@@ -173,8 +171,7 @@ def resume(
     )
     if manifest.status == "finished":
         return _result(folder, experiment, manifest)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
+    with reopened(folder, manifest, code) as here:
         trials = Trials(experiment)
         check_same_code(manifest, trials.prompts())
         announce(experiment, events)
@@ -224,13 +221,13 @@ def _executor(recorded: Experiment, executor: str) -> ExecutorSettings:
 def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = None) -> None:
     """Play all trials of an open run, and set digest and counts in its manifest."""
     played = trials.play(open_run, events or RunEvents())
-    with rare_garbage_collection(), drains_at_sigterm():
+    with rare_garbage_collection():
         digest = run_coroutine(played, traced=trials.experiment.tracing)
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
 
 def announce(experiment: Experiment, events: RunEvents | None) -> None:
-    """Tell the user where prompts are sent, if the experiment is traced, and what is not used.
+    """Tell the user which settings of the executor are not used, and where prompts are sent.
 
     Raises:
         ConfigError: The server cannot be used.
@@ -238,8 +235,17 @@ def announce(experiment: Experiment, events: RunEvents | None) -> None:
     events = events or RunEvents()
     for note in experiment.executor.notes(cores()):
         events.message(f"note: {note}")
+    announce_tracing(experiment, events)
+
+
+def announce_tracing(experiment: Experiment, events: RunEvents | None) -> None:
+    """Tell the user where prompts are sent, if the experiment is traced.
+
+    Raises:
+        ConfigError: The server cannot be used.
+    """
     if experiment.tracing:
-        events.message(check_tracing())
+        (events or RunEvents()).message(check_tracing())
 
 
 def config_text(experiment: Experiment) -> str:

@@ -18,7 +18,7 @@ from starec_sim.boundary import checked_agent, checked_environment, watched_call
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractWarning, StarecError
 from starec_sim.events import RunEvents
-from starec_sim.executors.drain import drained, drained_in_time, draining
+from starec_sim.executors.drain import drained_in_time, stop_if_draining
 from starec_sim.executors.executor import Executor, PerUser, PreparedExecutor, RoundToPlay
 from starec_sim.measure import Measure, RoundMetrics
 from starec_sim.population.calibration import Calibration, second_metrics
@@ -135,8 +135,7 @@ class Simulation:
     async def run(self, rounds: int) -> str:
         """Play and commit until `rounds` rounds are committed; return the digest of the trial."""
         while self.rounds < rounds:
-            if draining():
-                raise drained()
+            stop_if_draining()
             self.commit(await self.play_round())
         return self.digest
 

@@ -33,7 +33,7 @@ class CoffeeShop(World):
         ),
         per_item=2,
     )
-    own_metrics = ("cups left",)
+    own_metrics = ("revenue", "cups left")
 
     def set_up(self):
         self.users = [User(f"guest-{n}") for n in range(self.config.guests)]
@@ -52,22 +52,33 @@ class CoffeeShop(World):
     def context(self, user, steps):
         return f"budget: {self.config.budget:.2f}"
 
+    def orders(self, decision):
+        """Return item, cups and cost of what a guest orders, as far as her budget goes."""
+        orders, left = [], self.config.budget
+        for action in decision.actions:
+            if action.kind == "order":
+                cost = action.value * self.items[action.item].numbers["price"]
+                if cost <= left:
+                    orders.append((action.item, action.value, cost))
+                    left -= cost
+        return orders
+
     def react(self, user, steps, shown, decision):
         hot = user % 2 == 0  # what she really likes, which no prompt says
-        lived, paid = [], 0.0
-        for action in decision.actions:
-            price = self.items[action.item].numbers["price"]
-            if action.kind == "order" and paid + action.value * price <= self.config.budget:
-                paid += action.value * price
-                liked = (self.items[action.item].attributes["kind"] == ("hot",)) == hot
-                said = self.task.told(action.kind, action.value)
-                lived.append(Experience(action.item, None, "world", action=said, like=liked))
-        return Feedback(tuple(lived), reward={"revenue": paid}, ending="done")
+        lived, bill = [], 0.0
+        for item, cups, cost in self.orders(decision):
+            liked = (self.items[item].attributes["kind"] == ("hot",)) == hot
+            said = self.task.told("order", cups)
+            lived.append(Experience(item, None, "world", action=said, like=liked))
+            bill += cost
+        return Feedback(tuple(lived), reward={"bill": bill}, ending="done")
 
     def after_round(self, visits):
+        revenue = 0.0
         for visit in visits:
             for step in visit.steps:
-                for experience in step.feedback.experiences:
-                    self.kept["cups"][experience.item] -= int(experience.action.split()[-1])
-        self.kept["cups"] = [max(0, cups) for cups in self.kept["cups"]]
-        return {"cups left": float(sum(self.kept["cups"]))}
+                for item, cups, cost in self.orders(step.decision):
+                    sold = min(int(cups), self.kept["cups"][item])
+                    self.kept["cups"][item] -= sold
+                    revenue += cost * sold / cups
+        return {"revenue": revenue, "cups left": float(sum(self.kept["cups"]))}

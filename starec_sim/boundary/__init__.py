@@ -8,7 +8,10 @@
 | `figures.py`, `slate_facts.py`, `state.py` | checks of what belongs to a round |
 | `environment.py`, `agent.py`, `recommender.py`, `dataset.py` | plug-ins with all calls checked |
 | `first_rounds.py`, `global_random.py` | checks that repeat calls, and find global randomness |
+| `handed_out.py` | finds what was changed of the things that a plug-in was given |
+| `memory_growth.py` | finds calls after which ever more memory is held |
 | `printed.py` | sends to stderr what plug-ins print, and names who printed |
+| `draws.py` | names who draws from a global random generator |
 | `watch.py` | names a call that does not return, and lets Ctrl-C end it |
 | `build.py` | builds a plug-in with all calls checked |
 """

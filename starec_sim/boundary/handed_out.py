@@ -10,8 +10,8 @@ import numpy as np
 
 from starec_sim.boundary.values import BrokenContract, plain_value
 
-MAX_SHOWN = 200
-"""Characters of a value in a message."""
+_LONGEST = 200
+"""Characters of what a plug-in printed or changed, in a message."""
 _WHOLE = 20
 """Entries of an array that a message can show; of larger ones a digest is compared."""
 SAMPLED = 200
@@ -66,7 +66,7 @@ def first_difference(before: str, after: str) -> str:
 
 def shortened(text: str) -> str:
     """Return text as a message repeats it."""
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _plain_value(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+from starec_sim.boundary import watched_calls
 from starec_sim.checks.find import from_origin
 from starec_sim.checks.kinds import caller_of
 
@@ -15,5 +16,6 @@ def main() -> None:
     sys.path[:] = origin.pop("path")
     stdout, sys.stdout = sys.stdout, sys.stderr
     target = from_origin(origin)
-    _, journal = caller_of(target.kind)(target)
+    with watched_calls():
+        _, journal = caller_of(target.kind)(target)
     json.dump([[list(place), text] for place, text in journal.items()], stdout)

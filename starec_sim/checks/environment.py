@@ -158,13 +158,16 @@ def other_order(target: CheckTarget) -> str:
 
 
 def restored(target: CheckTarget) -> str:
-    """Restore a fresh and a used copy to the state after each round, and go on with it."""
+    """Restore a fresh and a used copy to the state after each round, and go on with it.
+
+    The used copy has played all rounds each time, so it goes back to an earlier round.
+    """
     whole = first_play(target)
-    play = EnvironmentPlay(target)
+    play, used = EnvironmentPlay(target), EnvironmentPlay(target).play(ROUNDS)
     for after in range(ROUNDS):
         state = play.state(after - 1)
         before = value_text(state)
-        fresh, used = EnvironmentPlay(target), EnvironmentPlay(target).play(1)
+        fresh = EnvironmentPlay(target)
         for other, which in ((fresh, "a fresh copy"), (used, "a copy that had played")):
             other.journal.clear()
             other.memories = dict(play.memories)

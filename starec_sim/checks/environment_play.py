@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.action_arguments import Argument
 from starec_sim.boundary import CheckedEnvironment
 from starec_sim.boundary.state import checked_state, digests
 from starec_sim.boundary.values import value_text
 from starec_sim.checks.target import CallPlace, CallWatch, CheckTarget, Journal
 from starec_sim.rng import Streams
+from starec_sim.tasks import Act, ActionKind, Task
 from starec_sim.types import (
     Action,
     Decision,
@@ -36,7 +36,11 @@ ChooseUsers = Callable[[int, Sequence[int]], Sequence[int]]
 
 
 def some_decision(observation: Observation, user: int, round: int, call: int = 0) -> Decision:
-    """Return a decision that follows from the arguments alone: some things are done, some not."""
+    """Return a decision that follows from the arguments alone: some things are done, some not.
+
+    Over several decisions all that the task declares is done: each kind of action, several with an
+    item, arguments that are left out, and what can be done after the page.
+    """
     rng = Streams(0).stream("check", user=user, round=round, call=1000 * call + observation.page)
     task = observation.task
     if task.ranks:
@@ -46,25 +50,39 @@ def some_decision(observation: Observation, user: int, round: int, call: int = 0
             read=len(order),
         )
     done: list[str] = []
-    actions = []
+    actions: list[Action] = []
     for item in observation.slate:
-        kind = task.actions[int(rng.integers(len(task.actions)))]
+        acts = _some_acts(task, done, rng)
+        actions += [Action(item, act.kind, act.value) for act in acts] or [Action(item)]
+    leave = bool(rng.random() < 0.3)
+    moves = bool(task.after) and not leave and rng.random() < 0.5
+    move = _some_act(task.after[int(rng.integers(len(task.after)))], rng) if moves else None
+    return Decision(actions=tuple(actions), leave=leave, move=move)
+
+
+def _some_acts(task: Task, done: list[str], rng: np.random.Generator) -> list[Act]:
+    """Return what is done with an item, often nothing, and note the kinds in `done`."""
+    acts: list[Act] = []
+    for place in rng.permutation(len(task.actions))[: task.per_item].tolist():
+        kind = task.actions[place]
         spent = kind.at_most is not None and done.count(kind.name) >= kind.at_most
         if spent or rng.random() < 0.4:
-            actions.append(Action(item))
-            continue
+            break
         done.append(kind.name)
-        actions.append(Action(item, kind.name, _some_value(kind.argument, rng)))
-    return Decision(actions=tuple(actions), leave=bool(rng.random() < 0.3))
+        acts.append(_some_act(kind, rng))
+    return acts
 
 
-def _some_value(argument: Argument | None, rng: np.random.Generator) -> float | str | None:
-    """Return an argument that is in the form that is asked for."""
-    if argument is None:
-        return None
+def _some_act(kind: ActionKind, rng: np.random.Generator) -> Act:
+    """Return an action whose argument is in the form that is asked for, or left out."""
+    argument = kind.argument
+    if argument is None or (kind.optional and rng.random() < 0.2):
+        return Act(kind.name)
     if argument.listed:
-        return argument.read(argument.listed[int(rng.integers(len(argument.listed)))])
-    return argument.read(argument.example)
+        value = argument.read(argument.listed[int(rng.integers(len(argument.listed)))])
+    else:
+        value = argument.read(argument.example)
+    return Act(kind.name, value)
 
 
 def at_most(round: int, users: Sequence[int]) -> Sequence[int]:

@@ -37,20 +37,33 @@ def same_in_other_process(target: CheckTarget, called: Called) -> str:
 
 def _journal(origin: Any) -> Journal:
     told = json.dumps({"path": sys.path, **origin})
-    done = subprocess.run(
-        [sys.executable, "-c", "from starec_sim.checks.child import main; main()"],
-        input=told,
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_S,
-        env={**os.environ, "PYTHONHASHSEED": _HASH_SEED},
-        check=False,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
+    name = origin.get("suite") or origin.get("use")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "from starec_sim.checks.child import main; main()"],
+            input=told,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_S,
+            env={**os.environ, "PYTHONHASHSEED": _HASH_SEED},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
         raise ContractError(
-            f"{origin.get('suite') or origin.get('use')} cannot be built in another process: "
-            f"{lines[-1]}",
+            f"{name} did not end within {_LONGEST_S} s in another process: {_last_line(late)}",
+            hint="look for what it waits for there: input, a lock, or a file that this process "
+            "holds; if it is only slow, check it with smaller settings or data",
+        ) from None
+    if done.returncode:
+        raise ContractError(
+            f"{name} cannot be built in another process: {_last_line(done)}",
             hint="let it depend on its settings only, and import what it needs itself",
         )
     return {CallPlace(*place): text for place, text in json.loads(done.stdout)}
+
+
+def _last_line(ended: subprocess.CompletedProcess[str] | subprocess.TimeoutExpired) -> str:
+    """Return the last thing that a process said: an error, or a call that has been running."""
+    said = ended.stderr or ""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return (text.strip().splitlines() or ["no message"])[-1]

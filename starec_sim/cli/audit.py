@@ -11,9 +11,11 @@ import typer
 from starec_sim.cli.options import (
     Answer,
     AsJson,
+    BudgetChanges,
     Data,
     DataChanges,
     RunsDir,
+    budget_changes,
     read_data,
     takes_options,
 )
@@ -58,6 +60,7 @@ class AuditOptions:
     concurrency: Annotated[
         int, typer.Option(min=1, max=4096, metavar="N", help="Questions in progress at once.")
     ] = 64
+    budget: BudgetChanges = None
     into: Annotated[
         Path | None,
         typer.Option(
@@ -114,6 +117,7 @@ def _settings(options: AuditOptions) -> AuditSettings:
         "bounds": audits.read_bounds(options.bounds),
         "seed": options.seed,
         "concurrency": options.concurrency,
+        "budget": budget_changes(options.budget),
         "cache": None if options.into is None else options.into / "answers.sqlite",
         "runs_dir": options.runs_dir,
     }

@@ -14,6 +14,7 @@ from starec_sim.cli.tables import grid, number
 from starec_sim.cli.unfinished import errors_after, how_to_resume, unfinished_errors
 from starec_sim.cli.visible_console import console
 from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment
 from starec_sim.visible_text import visible
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class AuditProgress(RunEvents):
         self.kept: str | None = None
         """The folder, once something in it is worth going on from."""
 
-    def audit_started(self, folder: Path) -> None:
+    def run_started(self, folder: Path, experiment: Experiment | None) -> None:
         """Remember the folder."""
         self.kept = str(folder)
 

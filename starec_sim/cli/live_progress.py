@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from starec_sim.cli.unfinished import how_to_resume
 from starec_sim.cli.visible_console import console
 from starec_sim.events import RunEvents
+from starec_sim.experiment import Experiment
 
 
 class LiveProgress(RunEvents):
@@ -60,6 +62,12 @@ class LiveProgress(RunEvents):
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    def run_started(self, folder: Path, experiment: Experiment | None) -> None:
+        """Show the run's name, and remember its folder for the command that goes on."""
+        self.kept = str(folder)
+        name = experiment.name if experiment is not None else folder.name
+        self._progress.update(self._task, description=name)
 
     def message(self, text: str) -> None:
         """Print a line."""

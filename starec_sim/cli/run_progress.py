@@ -40,7 +40,6 @@ class RunProgress(LiveProgress):
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = Path()
         self._arm, self._seed = "", 0
         self._series: dict[str, dict[str, list[float]]] = {}
         self._rounds = 1
@@ -49,17 +48,15 @@ class RunProgress(LiveProgress):
         self._steps = 0
         self._started = time.monotonic()
 
-    def run_started(self, folder: Path, experiment: Experiment) -> None:
+    def run_started(self, folder: Path, experiment: Experiment | None) -> None:
         """Show the run's name, and set the total number of rounds."""
-        self._folder = folder
-        trials = max(1, len(experiment.arms)) * experiment.replicates
-        self._progress.update(
-            self._task, description=experiment.name, total=trials * experiment.rounds
-        )
+        super().run_started(folder, experiment)
+        if experiment is not None:
+            trials = max(1, len(experiment.arms)) * experiment.replicates
+            self._progress.update(self._task, total=trials * experiment.rounds)
 
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
         """Count the rounds that are committed already."""
-        self.kept = str(self._folder)
         self._arm, self._seed, self._rounds = arm, seed, rounds
         self._progress.advance(self._task, done)
 

@@ -16,7 +16,6 @@ from rich.table import Table
 from starec_sim.cli.live_progress import LiveProgress
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
-from starec_sim.experiment import Experiment
 from starec_sim.types import Visit
 
 if TYPE_CHECKING:
@@ -49,11 +48,6 @@ class TrainProgress(LiveProgress):
         self._visitors, self._visits = 1, 0
         self._learned = 0
         self._clock = self._started = time.monotonic()
-
-    def run_started(self, folder: Path, experiment: Experiment) -> None:
-        """Show the run's name."""
-        self.kept = str(folder)
-        self._progress.update(self._task, description=experiment.name)
 
     def stage_started(self, stage: str, steps: int, done: int) -> None:
         """Show the stage, and set its number of steps."""

@@ -25,12 +25,13 @@ from starec_sim.evaluation.settings_file import find_unfinished
 from starec_sim.evaluation.table import Table, TableRow, make_row, no_such_row
 from starec_sim.evaluation.table_files import write_table_files
 from starec_sim.events import RunEvents
+from starec_sim.executors.drain import stop_if_draining
 from starec_sim.holdout import HoldOut
 from starec_sim.holdout.candidate_files import file_digest, read_candidates
 from starec_sim.plugin_code import noted_code
 from starec_sim.runner import config_text, play_trials, resumed_experiment
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, code_of, reopened
 from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
 from starec_sim.runs.manifest import Manifest, new_manifest, read_manifest
 from starec_sim.trials import Trials
@@ -73,8 +74,6 @@ def evaluate(
         allowed = evaluation.budget.model_dump(exclude_unset=True)
         against = evaluation.against
         return begun, resume(begun, events, budget=allowed, against=against, into=into)
-    # The working directory changes when agents play.
-    into = None if into is None else into.absolute()
     with noted_code() as used:
         prepared = _prepare(evaluation, into)
         agents = experiment_of_agents(evaluation, prepared.contenders)
@@ -138,8 +137,7 @@ def resume(
     agents = None
     if manifest.arms:
         agents = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
+    with reopened(folder, manifest, code) as here:
         trials = Trials(agents) if agents is not None else None
         check_same_code(manifest, trials.prompts() if trials else {})
         return _complete(here, _prepare(evaluation, into), trials, events)
@@ -198,7 +196,8 @@ def _prepare(evaluation: Evaluation, into: Path | None = None) -> _Prepared:
     names = [contender.name for contender in contenders]
     if evaluation.against is not None and evaluation.against not in names:
         raise no_such_row(evaluation.against, names)
-    return _Prepared(evaluation, holdout, contenders, into)
+    # The working directory changes when agents play.
+    return _Prepared(evaluation, holdout, contenders, into and into.absolute())
 
 
 def find_table(evaluation: Evaluation) -> Table | None:
@@ -234,9 +233,12 @@ def _complete(folder: Path, prepared: _Prepared, trials: Trials | None, events: 
     ) as run:
         if trials is not None:
             play_trials(run, trials, events)
-        run.begin()
+        else:
+            run.begin()
+            events.run_started(folder, None)
         events.baselines_started(len(waiting))
         for number, contender in waiting:
+            stop_if_draining()
             start = time.perf_counter()
             files.write_ranks(folder, number, rank_baseline(contender.spec, prepared.holdout))
             events.baseline_finished(contender.name, time.perf_counter() - start)

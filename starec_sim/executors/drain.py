@@ -1,4 +1,4 @@
-"""SIGTERM lets a run pause: visits in progress end, and no further one begins.
+"""SIGTERM lets a run pause: what is in progress ends, and nothing further begins.
 
 Schedulers such as Slurm and Kubernetes send SIGTERM some time before they kill. A second SIGTERM
 ends the run at once, as Ctrl-C does.
@@ -27,12 +27,12 @@ _drain = threading.Event()
 
 
 def draining() -> bool:
-    """Return whether no further visit may begin."""
+    """Return whether no further visit, question or step may begin."""
     return _drain.is_set()
 
 
 def drain() -> None:
-    """Let no further visit begin in this process."""
+    """Let no further visit, question or step begin in this process."""
     _drain.set()
 
 
@@ -41,27 +41,28 @@ def drained() -> PausedError:
     return PausedError("stopped by SIGTERM", reason="stopped")
 
 
+def stop_if_draining() -> None:
+    """End the run here if it drains.
+
+    Raises:
+        PausedError: It does.
+    """
+    if draining():
+        raise drained()
+
+
 @contextlib.contextmanager
 def drains_at_sigterm() -> Iterator[None]:
     """Drain at the first SIGTERM inside the block, and end at once at the second.
 
-    Outside of the main thread, where no signal can be handled, it does nothing.
+    Outside of the main thread, where no signal can be handled, it does nothing. A block inside of
+    another one, as an audit in a training, leaves the signal to the outer one.
     """
-    if threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is _handle:
         yield
         return
-
-    def handle(number: int, frame: object) -> None:
-        if _drain.is_set():
-            signal.raise_signal(signal.SIGINT)  # what Ctrl-C does
-            return
-        _drain.set()
-        print(
-            f"SIGTERM: visits in progress end, {DRAIN_S:.0f} s at most; a second one stops at once",
-            file=sys.stderr,
-        )
-
-    before = signal.signal(signal.SIGTERM, handle)
+    before = signal.signal(signal.SIGTERM, _handle)
     try:
         yield
     finally:
@@ -69,8 +70,20 @@ def drains_at_sigterm() -> Iterator[None]:
         _drain.clear()
 
 
+def _handle(number: int, frame: object) -> None:
+    if _drain.is_set():
+        signal.raise_signal(signal.SIGINT)  # what Ctrl-C does
+        return
+    _drain.set()
+    print(
+        f"SIGTERM: what is in progress ends, visits within {DRAIN_S:.0f} s; "
+        "a second SIGTERM stops at once",
+        file=sys.stderr,
+    )
+
+
 async def drained_in_time(visits: Coroutine[Any, Any, T]) -> T:
-    """Await the visits of a round; once the run drains, no longer than `DRAIN_S`.
+    """Await the visits of a round, or questions; once the run drains, no longer than `DRAIN_S`.
 
     They are awaited in the running task: a `KeyboardInterrupt` in a visit ends the event loop, and
     a task around them would never end.

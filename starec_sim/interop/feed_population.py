@@ -74,7 +74,7 @@ class FeedPopulation:
                 hint=f"leave out {', '.join(taken)}",
             )
         self.n_users = n_users
-        self.dataset = load_dataset(_spec(settings.data))
+        self.dataset = load_dataset(plugins.as_spec(settings.data, "data"))
         feed = {
             "use": "feed",
             **settings.feed,
@@ -83,8 +83,8 @@ class FeedPopulation:
             "refit_every": 1,
         }
         self._plugin = plugins.configure("environments", feed, "feed")
-        self.agent = build_agent(_spec(settings.agent))
-        self._policy = build_policy(_spec(settings.policy), "policy")
+        self.agent = build_agent(plugins.as_spec(settings.agent, "agent"))
+        self._policy = build_policy(plugins.as_spec(settings.policy, "policy"), "policy")
         self._thread = _LoopThread()
         self._simulation: Simulation
         self.environment: Environment
@@ -216,7 +216,3 @@ class _LoopThread:
         self._thread.submit(self._runner.close).result()
         self._runner = None
         self._thread.shutdown()
-
-
-def _spec(value: Any) -> dict[str, Any]:
-    return {"use": value} if isinstance(value, str) else dict(value)

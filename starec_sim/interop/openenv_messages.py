@@ -66,7 +66,9 @@ class ItemResponse(_Message):
     actions: list[str]
     """As her answer says them, such as `watch 4`: what she expected."""
     stars: float | None
-    """How it turned out; None if she did not consume it."""
+    """How it turned out; None if she did not consume it, or where there are no stars."""
+    liked: bool | None
+    """Whether it turned out well; None if she did not consume it, or where nobody knows."""
 
 
 class PageResponse(_Message):
@@ -161,10 +163,17 @@ def _page(episode: UserEpisode, step: Step) -> PageResponse:
     for action in step.decision.actions:
         said[action.item].append(task.said(action.kind, action.value))
     stars = {each.item: each.rating for each in step.feedback.experiences}
+    liked = {
+        each.item: each.like if each.rating is None else each.liked
+        for each in step.feedback.experiences
+    }
     return PageResponse(
         items=[
             ItemResponse(
-                id=episode.environment.items[row].id, actions=actions, stars=stars.get(row)
+                id=episode.environment.items[row].id,
+                actions=actions,
+                stars=stars.get(row),
+                liked=liked.get(row),
             )
             for row, actions in said.items()
         ],

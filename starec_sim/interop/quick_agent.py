@@ -9,14 +9,11 @@ from pydantic import Field
 from starec_sim.agent import Call
 from starec_sim.answers import card_terms
 from starec_sim.errors import ConfigError
+from starec_sim.policies.term_weights import term_weights
 from starec_sim.settings import Settings
 from starec_sim.tasks import FEED
 from starec_sim.types import Action, Decision, Memory, Observation, Step, Verdict, Visit
 
-_PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
-"""What users give on average, and how many experiences that is worth."""
-_DAMPING = 5.0
-"""Meetings at which a word is trusted half."""
 _NEVER = Verdict(False, "never thinks slowly")
 
 
@@ -72,16 +69,13 @@ class QuickAgent:
 
     def _taste(self, memory: Memory, cards: Sequence[str]) -> tuple[Mapping[str, float], float]:
         """Return what each word is worth, in stars, and the stars that she usually gives."""
-        rated = [(e.item, e.rating) for e in memory.history if e.rating is not None]
-        given = sum(stars for _, stars in rated)
-        usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + len(rated))
-        evidence: dict[str, list[float]] = {}
-        for item, stars in rated:
-            for term in self._terms_of(cards[item]):
-                seen = evidence.setdefault(term, [0.0, 0.0])
-                seen[0] += stars - usual
-                seen[1] += 1.0
-        return {term: sum_ / (met + _DAMPING) for term, (sum_, met) in evidence.items()}, usual
+        return term_weights(
+            [
+                (e.rating, self._terms_of(cards[e.item]))
+                for e in memory.history
+                if e.rating is not None
+            ]
+        )
 
     def _terms_of(self, text: str) -> tuple[str, ...]:
         if text not in self._terms:

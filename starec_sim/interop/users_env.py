@@ -21,7 +21,7 @@ from pettingzoo import ParallelEnv
 from pydantic import Field
 
 from starec_sim import plugins
-from starec_sim.agent import Call, OpenAgent, UnaskedPolicies
+from starec_sim.agent import Call, OpenAgent, UnaskedPolicies, open_agent
 from starec_sim.build import build_agent, load_dataset
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
@@ -30,6 +30,7 @@ from starec_sim.rng import Streams
 from starec_sim.settings import Settings, validate
 from starec_sim.types import (
     Decision,
+    Experience,
     Feedback,
     Memory,
     Observation,
@@ -84,9 +85,11 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
     ) -> None:
         asked = {"actions": actions, "reward": reward, "rounds": rounds, "history": history}
         validate(UsersEnvSettings, asked, "")
-        self._plugin = plugins.configure("environments", _spec(environment), "environment")
-        self._dataset = None if data is None else load_dataset(_spec(data))
-        self._agent = _open_agent(agent) if actions == "text" else None
+        self._plugin = plugins.configure(
+            "environments", plugins.as_spec(environment, "environment"), "environment"
+        )
+        self._dataset = None if data is None else load_dataset(plugins.as_spec(data, "data"))
+        self._agent = _agent_of(agent) if actions == "text" else None
         self._reward, self._rounds, self._history = reward, rounds, history
         self._random, _ = seeding.np_random(0)
         self._begin(0)
@@ -119,6 +122,7 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
             "slate": spaces.MultiDiscrete([items] * self._places),
             "history_items": spaces.MultiDiscrete([items] * self._history),
             "history_stars": spaces.Box(0, 5, (self._history,), np.float32),
+            "history_liked": spaces.MultiDiscrete([3] * self._history),
         }
         return spaces.Dict(parts)
 
@@ -253,14 +257,16 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         rows, items = np.zeros(self._places, np.int64), np.zeros(self._history, np.int64)
         rows[: len(slate)] = np.array(slate, np.int64) + 1
         items[: len(lived)] = [each.item + 1 for each in lived]
-        stars = np.zeros(self._history, np.float32)
+        stars, liked = np.zeros(self._history, np.float32), np.zeros(self._history, np.int64)
         stars[: len(lived)] = [each.rating or 0.0 for each in lived]
+        liked[: len(lived)] = [_liked(each) for each in lived]
         return {
             "present": np.array([shown is not None], np.float32),
             "page": np.array([shown.page if shown else 0], np.float32),
             "slate": rows,
             "history_items": items,
             "history_stars": stars,
+            "history_liked": liked,
         }
 
     def _infos(self) -> dict[str, dict[str, Any]]:
@@ -277,15 +283,12 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         return info
 
 
-def _open_agent(spec: Any) -> OpenAgent:
-    agent = build_agent(_spec(spec))
-    if isinstance(agent, OpenAgent):
-        return agent
-    raise ConfigError(
-        f"agent: {_spec(spec)['use']} cannot build a question outside of a visit",
-        hint="use the agent `star`, or give it the methods of starec_sim.agent.OpenAgent",
-    )
+def _liked(lived: Experience) -> int:
+    """Return 2 for a like, 1 for a dislike, and 0 where nobody knows."""
+    known = lived.rating is not None or lived.like is not None
+    return 1 + lived.liked if known else 0
 
 
-def _spec(value: Any) -> dict[str, Any]:
-    return {"use": value} if isinstance(value, str) else dict(value)
+def _agent_of(value: Any) -> OpenAgent:
+    spec = plugins.as_spec(value, "agent")
+    return open_agent(build_agent(spec), spec["use"])

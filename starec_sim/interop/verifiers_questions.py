@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from starec_sim.agent import Call, OpenAgent
+from starec_sim.agent import Call, open_agent
 from starec_sim.build import Builder, of_one_kind
 from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
-from starec_sim.experiment import Arm, read_experiment
+from starec_sim.experiment import read_experiment
 from starec_sim.learning.rewards import AnswerOutcome, Rewards, check_names, counters
 from starec_sim.policies.gateway import Gateway
 from starec_sim.policies.gateway.turn_store import NoStore
@@ -62,7 +62,7 @@ class UserQuestions:
             )
         self._arm = of_one_kind(next(iter(arms.values())), "a taskset")
         builder = Builder(with_models=False)
-        self._agent = _open_agent(builder, self._arm)
+        self._agent = open_agent(builder.agent(self._arm), self._arm.experiment.agent["use"])
         self._environment: Environment = builder.environment(self._arm, source.seed)
         self._gateway = Gateway(
             builder.policies(self._arm), Streams(source.seed), NoStore(), self._arm.name
@@ -127,13 +127,3 @@ class UserQuestions:
 def questions_of(source: QuestionSource) -> UserQuestions:
     """Return the questions of a source; the same object every time."""
     return UserQuestions(source)
-
-
-def _open_agent(builder: Builder, arm: Arm) -> OpenAgent:
-    agent = builder.agent(arm)
-    if not isinstance(agent, OpenAgent):
-        raise ConfigError(
-            f'the agent "{arm.experiment.agent["use"]}" lets nobody outside answer',
-            hint="use an agent with question(), decision(), summary() and rethink(), such as star",
-        )
-    return agent

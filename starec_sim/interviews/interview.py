@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from starec_sim.build import build_policy
 from starec_sim.errors import ConfigError, PausedError, RunError
+from starec_sim.executors.drain import drained_in_time, drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.pool import run_pool
 from starec_sim.experiment import recorded_experiment
@@ -28,8 +29,7 @@ from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.reopen import ReopenedRound, reopen
 from starec_sim.rng import Streams
-from starec_sim.runs.code import CodeRules, code_of
-from starec_sim.runs.folder import where_it_started
+from starec_sim.runs.code import CodeRules, reopened
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.settings import validate
@@ -195,7 +195,8 @@ class _Asking:
             PausedError: Nothing could be asked.
         """
         try:
-            run_coroutine(self._ask_all(jobs))
+            with drains_at_sigterm():
+                run_coroutine(self._ask_all(jobs))
         except PausedError as error:
             if not self._answers:
                 raise
@@ -206,14 +207,14 @@ class _Asking:
         """Ask many questions at once.
 
         Raises:
-            PausedError: The budget is spent, or the endpoint answers no call at all.
+            PausedError: The budget is spent, the endpoint answers no call at all, or SIGTERM came.
             PolicyError: A policy cannot be opened.
         """
         different = list({id(policy): policy for policy in self._policies.values()}.values())
         try:
             for policy in different:
                 await policy.open()
-            await run_pool(self._ask, list(enumerate(jobs)), _IN_FLIGHT)
+            await drained_in_time(run_pool(self._ask, list(enumerate(jobs)), _IN_FLIGHT))
         finally:
             for policy in different:
                 await policy.close()
@@ -304,7 +305,7 @@ def _policies(
         yield dict.fromkeys(arms, build_policy(options.policy, "policy"))
         return
     rules = CodeRules(trust=options.trust)
-    with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
+    with reopened(folder, manifest, rules, noted=False) as here:
         arms_of = recorded_experiment(here).resolve()
         if kinds := [kind for arm in arms_of.values() for kind in arm.kinds]:
             raise ConfigError(

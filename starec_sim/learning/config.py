@@ -15,13 +15,14 @@ from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.evaluation.audits.registry import NAMES as AUDITS
 from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
+from starec_sim.learning.keys_of_runs import check_keys_of_runs
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.pairs import PairSettings
 from starec_sim.learning.rewards import DEFAULT_REWARDS, Rewards, check_names
 from starec_sim.learning.rollouts import Groups
 from starec_sim.plugins import Spec
-from starec_sim.policies.abilities import NamedWeights
+from starec_sim.policies.abilities import NamedWeights, check_price
 from starec_sim.policies.engine.protocol import Precision
 from starec_sim.settings import Settings, validate
 from starec_sim.tasks import FEED, RANKING
@@ -199,22 +200,11 @@ def training_of(experiment: Experiment) -> Training:
             hint="add `train: {grpo: {steps: 100}}`; docs/training.md lists the keys",
         )
     training = validate(Training, experiment.train, "train")
-    if experiment.arms:
-        raise ConfigError(
-            "arms: a training has none",
-            hint="train each variant by itself: starec train FILE --set train.KEY=VALUE",
-        )
-    if experiment.schedule:
-        raise ConfigError(
-            "schedule: a training has none", hint="leave it out: --set schedule=[] does that"
-        )
-    if experiment.population:
-        raise ConfigError(
-            "population: a training has users of one kind",
-            hint="set population to {} and calibration to null: --set population={} does that",
-        )
+    check_keys_of_runs(experiment)
     weights_of(experiment, training)
     _check_audits(experiment, training.evaluate)
+    if training.sft is not None and training.sft.samples is None:
+        check_price(training.sft.teacher, "train.sft.teacher", experiment.budget)
     if training.stage2 is not None:
         _check_nodes(experiment, training.stage2)
         _check_sampling(experiment.policies.fast)

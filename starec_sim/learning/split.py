@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 import numpy as np
-from typing_extensions import get_protocol_members
 
-from starec_sim.agent import OpenAgent
+from starec_sim.agent import open_agent
 from starec_sim.build import Builder
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
-from starec_sim.errors import ConfigError, ContractError
+from starec_sim.errors import ConfigError
 from starec_sim.experiment import Arm
 from starec_sim.learning.config import FromFeedback, Training
 from starec_sim.rng import Streams
@@ -42,14 +41,7 @@ class UserSplit:
         self._training = training
         self.seed = arm.experiment.seed
         agent = builder.agent(arm)
-        if not isinstance(agent, OpenAgent):
-            lacking = sorted(get_protocol_members(OpenAgent) - {*dir(agent)})
-            raise ContractError(
-                f"the agent {arm.experiment.agent['use']} has no {', '.join(lacking)}, which "
-                "learning needs",
-                hint="implement starec_sim.agent.OpenAgent",
-            )
-        self.agent: OpenAgent = agent
+        self.agent = open_agent(agent, arm.experiment.agent["use"], "learning needs")
         """Plays the users, and can be asked for single answers."""
         ids = sorted(user.id for user in self.environment(self.seed).users)
         order = Streams(self.seed).stream("held out users").permutation(len(ids))

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 from starec_sim import plugins
 from starec_sim.build import Builder, prompt_hashes
 from starec_sim.events import RunEvents
+from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.learning.checkpoints import CheckpointStore
 from starec_sim.learning.config import Training, rewards_of, training_of, weights_of
+from starec_sim.learning.fidelity import spent_on_audits
 from starec_sim.learning.models import resolve_dtype
 from starec_sim.learning.plots import plot_training
 from starec_sim.learning.split import UserSplit
@@ -27,11 +29,12 @@ from starec_sim.plugin_code import PluginCode, noted_code
 from starec_sim.policies.abilities import Constrained
 from starec_sim.policies.engine.adapters import adapter_folder
 from starec_sim.policies.engine.checkpoints import resolve_model
-from starec_sim.runner import announce, config_text, resumed_experiment
+from starec_sim.runner import announce_tracing, config_text, resumed_experiment
 from starec_sim.runs import folder as run_folder
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, code_of, reopened
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
+from starec_sim.settings import validate
 
 
 class TrainResult(NamedTuple):
@@ -86,7 +89,7 @@ def train(experiment: Experiment, events: RunEvents | None = None) -> TrainResul
     exact = {**(experiment.train or {}), "dtype": resolve_dtype(training.dtype)}
     experiment = experiment.model_copy(update={"train": exact})
     if is_first_process():
-        announce(experiment, events)
+        announce_tracing(experiment, events)
     parts = _build(experiment)
     folder = Path(_shared_by_all(lambda: str(_new_folder(parts))))
     return _run(folder, parts, events or RunEvents())
@@ -115,13 +118,15 @@ def resume_training(
     """
     manifest = read_manifest(folder)
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
-        if manifest.status == "finished":
+    if manifest.status == "finished":
+        # Code that was changed since changes nothing in it.
+        with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
-            return _result(here, experiment, training_of(experiment), last)
+            training = validate(Training, experiment.train or {}, "train")
+            return _result(here, experiment, training, last)
+    with reopened(folder, manifest, code) as here:
         if is_first_process():
-            announce(experiment, events)
+            announce_tracing(experiment, events)
         parts = _build(experiment)
         check_same_code(manifest, parts.prompts())
         return _run(Path(_shared_by_all(lambda: str(here))), parts, events or RunEvents())
@@ -175,7 +180,8 @@ def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
     training, experiment, split = parts.training, parts.arm.experiment, parts.split
     if not is_first_process():
         run = TrainingRun(experiment, training, split, folder, players=None, events=events)
-        last = run_coroutine(run_stages(run))
+        with drains_at_sigterm():  # the first process decides when to stop
+            last = run_coroutine(run_stages(run))
         return _result(folder, experiment, training, last)
     with (
         _plotted(folder),
@@ -186,6 +192,7 @@ def _run(folder: Path, parts: _Parts, events: RunEvents) -> TrainResult:
             budget=experiment.budget,
         ) as opened,
     ):
+        opened.resources.budget.spend_elsewhere(spent_on_audits(folder))
         players = _players(opened, parts)
         run = TrainingRun(experiment, training, split, folder, players, events)
         opened.begin()

@@ -65,6 +65,7 @@ async def run_sft(run: TrainingRun, sft: Sft) -> None:
     run.events.stage_started("sft", len(updates), done)
     chat = run.chat_format(weights)
     for step in range(done, len(updates)):
+        run.stop_if_draining()
         batch = [samples[index] for index in updates[step]]
         update = learner.imitate(training_rows(batch, chat))
         learner.end_step()
@@ -94,6 +95,7 @@ async def run_stage_2(run: TrainingRun, stage: FromFeedback) -> Path:
     run.publish(done)
     run.events.stage_started(stage.name, stage.steps, done)
     for step in range(done, stage.steps):
+        run.stop_if_draining()
         if step % run.settings.evaluate.every == 0:
             await validate(run, step)
         # Play. A round that an earlier process played is on disk.

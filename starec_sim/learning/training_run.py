@@ -15,6 +15,7 @@ import torch
 
 from starec_sim import plugins
 from starec_sim.events import RunEvents
+from starec_sim.executors.drain import stop_if_draining
 from starec_sim.experiment import Experiment
 from starec_sim.learning.checkpoints import CheckpointStore, TrainingCheckpoint
 from starec_sim.learning.config import Training, rewards_of, setting, template_of, weights_of
@@ -80,6 +81,15 @@ class TrainingRun:
         self._weight_sync: WeightSync | None = None
         if players is not None:
             self.trials = TrialPlayer(players.run, self.split, experiment.concurrency, events)
+
+    def stop_if_draining(self) -> None:
+        """Pause at SIGTERM, in the first process: the launcher ends the others when it has ended.
+
+        Raises:
+            PausedError: The training drains.
+        """
+        if self.players is not None:
+            stop_if_draining()
 
     # Weights
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from starec_sim import plugins
+from starec_sim.errors import ConfigError
+from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.types import Messages
 
 
@@ -226,6 +228,26 @@ def costs_nothing(spec: Mapping[str, Any], at: str) -> bool:
     """
     policy = plugins.load("policies", str(spec["use"]), f"{at}.use")
     return isinstance(policy, DeclaresCost) and policy.costs_nothing
+
+
+def check_price(spec: Mapping[str, Any], at: str, budget: Budget) -> None:
+    """Refuse a budget of money for a policy that may cost an unknown amount.
+
+    Args:
+        spec: The policy, with its price if it has one.
+        at: The dotted key of the spec, for error messages.
+        budget: What may be spent.
+
+    Raises:
+        ConfigError: The policy has no price.
+    """
+    inner, terms = split_spec(spec, at)
+    if budget.usd is not None and terms.price is None and not costs_nothing(inner, at):
+        raise ConfigError(
+            f"budget.usd: {at} has no price, so its cost would be unknown",
+            hint="add `price: {tokens_in: ..., tokens_out: ..., as_of: 2026-11-01}`, "
+            "in USD for a million tokens; 0 where it costs nothing",
+        )
 
 
 class Abilities:

@@ -23,16 +23,13 @@ from starec_sim.answers import (
 from starec_sim.answers.tags import PREFERENCES, RANKING, THINK, block, tagged
 from starec_sim.answers.terms import says_liked
 from starec_sim.policies.acting import Wish, act_on
+from starec_sim.policies.term_weights import term_weights
 from starec_sim.policies.text_policy import TextPolicy, word_count
 
-_PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
-"""What users give on average, and how many experiences that is worth."""
 _LIKE_STARS = 2.0
 """Stars between what users like and what they dislike."""
 _STRONGEST = 1.0
 """Stars above what is usual from which on a user does the strongest thing that she can."""
-_DAMPING = 5.0
-"""Meetings at which a term is trusted half."""
 
 _SUMMARY_TERMS = 24
 """Terms that a reflection keeps, those with the most meetings."""
@@ -94,22 +91,17 @@ class LexicalPolicy(TextPolicy):
 
     def _taste(self, prompt: PromptParts) -> tuple[Mapping[str, float], float]:
         """Return what each term is worth, in stars, and the stars that the user usually gives."""
-        given = sum(shown.stars for shown in prompt.history)
-        usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + len(prompt.history))
-        # By term: stars above what is usual, and meetings.
-        evidence: dict[str, list[float]] = {}
         summary = read_counts(prompt.preferences)
         base = (1.0 + sum(likes for _, likes, _ in summary)) / (2.0 + sum(m for *_, m in summary))
-        for term, likes, met in summary:
-            stars = _LIKE_STARS * (likes - base * met)
-            evidence[term] = [self.summary_trust * stars, self.summary_trust * met]
-        for stars, card, _ in prompt.history:
-            for term in card_terms(card):
-                seen = evidence.setdefault(term, [0.0, 0.0])
-                seen[0] += stars - usual
-                seen[1] += 1.0
-        weights = {term: stars / (met + _DAMPING) for term, (stars, met) in evidence.items()}
-        return weights, usual
+        told = [
+            (
+                term,
+                self.summary_trust * (_LIKE_STARS * (likes - base * met)),
+                self.summary_trust * met,
+            )
+            for term, likes, met in summary
+        ]
+        return term_weights([(stars, card_terms(card)) for stars, card, _ in prompt.history], told)
 
 
 def _rank(scored: Sequence[_Scored]) -> str:

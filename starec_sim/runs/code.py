@@ -15,7 +15,7 @@ from starec_sim import plugin_code
 from starec_sim.errors import RunError
 from starec_sim.plugin_files import named_files, sha256
 from starec_sim.policy_endpoints import allowed_endpoints
-from starec_sim.runs.folder import CONFIG
+from starec_sim.runs.folder import CONFIG, where_it_started
 from starec_sim.runs.manifest import MANIFEST, Manifest, stored_manifest, write_manifest
 
 
@@ -68,6 +68,29 @@ def code_of(folder: Path, manifest: Manifest | None, rules: CodeRules) -> Iterat
     endpoint_error = None if rules.trust or is_made_here else refused_endpoint
     with plugin_code.allowed_code(allowed, refused_code), allowed_endpoints(endpoint_error):
         yield
+
+
+@contextlib.contextmanager
+def reopened(
+    folder: Path, manifest: Manifest, rules: CodeRules, *, noted: bool = True
+) -> Iterator[Path]:
+    """Go on with a run: in the directory where it was started, with the code that it began with.
+
+    Args:
+        folder: Of the run.
+        manifest: Of the run.
+        rules: What the user allows.
+        noted: Whether code that was changed, and is allowed, is written into the manifest.
+
+    Yields:
+        The absolute path of the run's folder.
+
+    Raises:
+        RunError: The directory is gone, or the code was changed or may not be loaded.
+    """
+    with where_it_started(folder, manifest) as here, code_of(here, manifest, rules):
+        check_plugins(here, manifest, rules, noted=noted)
+        yield here
 
 
 @contextlib.contextmanager

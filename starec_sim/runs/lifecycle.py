@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from starec_sim.errors import RunError, StarecError
+from starec_sim.executors.drain import drains_at_sigterm
 from starec_sim.policies.gateway import GatewayResources
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.runs import folder as run_folder
@@ -93,8 +94,9 @@ def open_run(
     """Lock a run, new or resumed, open its record, and write into its manifest how it ended.
 
     The status is "running" inside the block and "finished" after it, unless an exception ends the
-    block. The folder of a new run is removed if its parts cannot be built (a `StarecError` before
-    `begin`).
+    block. After SIGTERM it is `draining()`: what takes long asks that before it begins, as pools
+    and simulations do, and pauses. The folder of a new run is removed if its parts cannot be built
+    (a `StarecError` before `begin`).
 
     Args:
         folder: Of the run.
@@ -107,7 +109,7 @@ def open_run(
         RunError: Another process works on the run, or its record cannot be used.
     """
     budget = budget or Budget()
-    with locked(folder):
+    with locked(folder), drains_at_sigterm():
         is_new, manifest = not (folder / FILE).exists(), stored_manifest(folder)
         manifest.run_again()
         manifest.budget = budget.model_dump(exclude_none=True)

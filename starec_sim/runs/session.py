@@ -6,8 +6,10 @@ without an answer, retries, and turns that were lost in a crash before they were
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from starec_sim.policies.gateway.budget_guard import Spent
 from starec_sim.runs.record_errors import readable_errors
@@ -17,6 +19,20 @@ from starec_sim.runs.stored_values import Amount, StoredType
 _SPENT = StoredType[tuple[float, float, float, float]](
     "sessions", tuple[Amount, Amount, Amount, Amount]
 )
+
+
+def spent_in(db: sqlite3.Connection, path: Path) -> Spent:
+    """Return what all processes that worked on a run have spent, by its record.
+
+    Raises:
+        RunError: The record at this path is damaged.
+    """
+    row = db.execute(
+        "SELECT TOTAL(calls), TOTAL(tokens), TOTAL(usd), TOTAL(seconds) FROM sessions"
+    ).fetchone()
+    with readable_errors(path):
+        calls, tokens, usd, seconds = _SPENT.from_row(row)
+    return Spent(int(calls), int(tokens), usd, seconds)
 
 
 class Session:
@@ -29,15 +45,11 @@ class Session:
     def __init__(self, store: Store) -> None:
         self._store = store
         with store.transaction():
-            row = store.db.execute(
-                "SELECT TOTAL(calls), TOTAL(tokens), TOTAL(usd), TOTAL(seconds) FROM sessions"
-            ).fetchone()
+            before = spent_in(store.db, store.path)
             started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             inserted = store.db.execute("INSERT INTO sessions (started) VALUES (?)", (started,))
-        with readable_errors(store.path):
-            calls, tokens, usd, seconds = _SPENT.from_row(row)
         self._number = inserted.lastrowid
-        self.spent_before = Spent(int(calls), int(tokens), usd, seconds)
+        self.spent_before = before
         """What all earlier processes have spent."""
         self.spent: Callable[[], Spent] = Spent
         """Returns what this process has spent so far."""

@@ -22,6 +22,7 @@ from starec_sim.executors.pool import run_pool
 from starec_sim.experiment import recorded_experiment
 from starec_sim.policies.gateway import Gateway, GatewayResources
 from starec_sim.policies.gateway.policy import name_of
+from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.policies.settings import Budget, GatewaySettings
 from starec_sim.rng import Streams
 from starec_sim.runs.code import CodeRules, code_of
@@ -80,9 +81,8 @@ class AskOptions:
 
     policies: tuple[str, ...]
     max_samples: int
-    refused: str | None
-    """Why nothing can be asked; None when it can."""
-    hint: str = ""
+    hint: str
+    """How more policies can be asked; empty where all of them can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ def ask_options(folder: Path, allowed: bool) -> AskOptions:
     """
     with _code(folder, allowed) as trusted:
         policies = tuple(_policies(folder, trusted))
-    return AskOptions(policies, MAX_SAMPLES, None, "" if trusted else _HINT)
+    return AskOptions(policies, MAX_SAMPLES, "" if trusted else _HINT)
 
 
 def ask_again(folder: Path, question: Question, allowed: bool) -> AskAnswer:
@@ -238,7 +238,7 @@ async def _ask(
             f'the policy "{question.policy}" takes no temperature', hint="leave it empty"
         ) from None
     resources = GatewayResources(GatewaySettings(), Budget(calls=question.samples))
-    gateway = Gateway({question.node: policy}, Streams(seed), _NoStore(), "ask again", resources)
+    gateway = Gateway({question.node: policy}, Streams(seed), NoStore(), "ask again", resources)
     messages = tuple((role, text) for role, text in question.messages)
     schema = None
     if expected is not None and expected.form == "json" and gateway.structured(question.node):
@@ -303,13 +303,3 @@ def _in_words(decision: Decision, task: Task) -> str:
         return f"{done or 'skip all'}; {then}"
     watched = ", ".join(label(item) for item in decision.chosen)
     return f"{f'watch {watched}' if watched else 'skip all'}; {then}"
-
-
-class _NoStore:
-    """Keeps no turns: what is asked again is no part of any run."""
-
-    def find(self, key: CallKey) -> Turn | None:
-        return None
-
-    def add(self, key: CallKey, turn: Turn) -> None:
-        return None

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starec_sim import yaml_files
 from starec_sim.glossary import metric_info
 from starec_sim.learning.trials import is_validation
 from starec_sim.report import MetricSummary, RunReport
 from starec_sim.runs import aggregates
 from starec_sim.runs.aggregates import CallSums, ErrorCount, RoundCounts
-from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.stored_summary import run_summary
+from starec_sim.traces.played_rounds import played_rounds, read_configuration
 from starec_sim.traces.values import StepAddress
 
 
@@ -32,9 +31,11 @@ class RunFacts:
     started: str
     ended: str | None
     rounds_done: int
-    """Rounds that all trials have committed."""
+    """Rounds that are committed, of all trials together."""
     rounds: int | None
-    """Rounds of a trial in the configuration; None where it names none."""
+    """Rounds of all trials together when it is finished; None where no number is configured."""
+    trials: int
+    """Arms times seeds; where no number of rounds is configured, the trials that have begun."""
     experiment: str
     digest: str | None
     version: str
@@ -163,7 +164,7 @@ def read_overview(folder: Path, reader: Reader) -> Overview:
         RunError: The run is damaged.
     """
     manifest, trials = read_manifest(folder), reader.trials()
-    config = _configuration(folder, manifest)
+    config = read_configuration(folder, manifest)
     settings = config.get("report") or {}
     shown = None
     if manifest.kind == "training":
@@ -192,12 +193,6 @@ def read_overview(folder: Path, reader: Reader) -> Overview:
     )
 
 
-def _configuration(folder: Path, manifest: Manifest) -> Mapping[str, Any]:
-    if not manifest.config_sha256:
-        return {}
-    return yaml_files.parse(configuration(folder), str(folder / CONFIG))
-
-
 def _run_facts(
     folder: Path,
     reader: Reader,
@@ -205,15 +200,16 @@ def _run_facts(
     config: Mapping[str, Any],
     trials: Sequence[RecordedTrial],
 ) -> RunFacts:
-    rounds = config.get("rounds")
+    rounds = played_rounds(manifest, config, trials)
     return RunFacts(
         name=folder.name,
         kind=manifest.kind,
         status=manifest.status,
         started=manifest.started,
         ended=manifest.finished,
-        rounds_done=min((trial.rounds for trial in trials), default=0),
-        rounds=rounds if isinstance(rounds, int) and manifest.kind == "run" else None,
+        rounds_done=rounds.done,
+        rounds=rounds.wanted,
+        trials=rounds.trials,
         experiment=manifest.name,
         digest=manifest.digest,
         version=str(manifest.versions.get("starec-sim", "")),

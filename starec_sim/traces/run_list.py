@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from starec_sim import yaml_files
 from starec_sim.errors import StarecError
 from starec_sim.glossary import metric_info
 from starec_sim.learning.trials import is_validation
 from starec_sim.report import report_window
 from starec_sim.runs import queries
-from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
+from starec_sim.traces.played_rounds import played_rounds, read_configuration
 
 _FIRST = ("reward", "ndcg@10", "hit@1", "satisfaction", "click_through")
 _HEADLINE = 2
@@ -44,8 +43,9 @@ class RunRow:
     seeds: tuple[int, ...]
     users: int | None
     rounds_done: int
+    """Rounds that are committed, of all trials together."""
     rounds: int | None
-    """Rounds of a trial in the configuration; None where it names none."""
+    """Rounds of all trials together when it is finished; None where no number is configured."""
     headline: tuple[Headline, ...]
     headline_arm: str | None
     """The arm of the headline: the first, in a training the last validation; None without one."""
@@ -77,7 +77,11 @@ def _row(
     trials: Sequence[RecordedTrial],
     problem: str | None,
 ) -> RunRow:
-    config = _configuration(folder, manifest)
+    try:
+        config = read_configuration(folder, manifest)
+    except StarecError:
+        config = {}  # the page of the run says what is wrong with its configuration
+    rounds = played_rounds(manifest, config, trials)
     arm, headline = _headline(reader, config, trials) if reader else (None, ())
     users = trials[0].facts.get("users") if trials else None
     return RunRow(
@@ -89,28 +93,14 @@ def _row(
         arms=tuple(dict.fromkeys(trial.arm for trial in trials)) or tuple(manifest.arms),
         seeds=tuple(dict.fromkeys(trial.seed for trial in trials)) or tuple(manifest.seeds),
         users=users if isinstance(users, int) else None,
-        rounds_done=max((trial.rounds for trial in trials), default=0),
-        rounds=_rounds(manifest, config),
+        rounds_done=rounds.done,
+        rounds=rounds.wanted,
         headline=headline,
         headline_arm=arm if headline else None,
         cost_usd=_cost(reader, trials) if reader else None,
         folder=str(folder),
         problem=problem,
     )
-
-
-def _configuration(folder: Path, manifest: Manifest) -> Mapping[str, Any]:
-    if not manifest.config_sha256:
-        return {}
-    try:
-        return yaml_files.parse(configuration(folder), str(folder / CONFIG))
-    except StarecError:
-        return {}  # the page of the run says what is wrong with its configuration
-
-
-def _rounds(manifest: Manifest, config: Mapping[str, Any]) -> int | None:
-    rounds = config.get("rounds")
-    return rounds if manifest.kind == "run" and isinstance(rounds, int) else None
 
 
 def _headline(

@@ -7,11 +7,12 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs.attempts import BRANCH
 from starec_sim.runs.levels import RecordLevel
-from starec_sim.runs.reader import Reader, RecordedTrial, trials_of
+from starec_sim.runs.reader import Reader, RecordedTrial, reading, trials_of
 from starec_sim.runs.search_index import MOST_COUNTED, Filters, FoundText, open_index
 from starec_sim.runs.store import Texts
 from starec_sim.traces.commands import turn_command, why_command
@@ -78,6 +79,16 @@ class Query:
     user: str | None = None
     arm: str | None = None
     limit: int = 20
+
+
+def search_run(folder: Path, query: Query) -> SearchResult:
+    """Return the texts of the run in a folder that hold some words.
+
+    Raises:
+        RunError: There are no words, there is no such node, arm or user, or there is no run.
+    """
+    with reading(folder) as reader:
+        return search(reader, query)
 
 
 def search(reader: Reader, query: Query) -> SearchResult:

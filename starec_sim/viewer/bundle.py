@@ -23,6 +23,8 @@ from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial, reading
 from starec_sim.traces.run_list import read_run_row
 from starec_sim.traces.step_page import read_step
+from starec_sim.traces.token_texts import step_with_texts
+from starec_sim.traces.traits import trait_labels
 from starec_sim.traces.values import as_json
 from starec_sim.viewer.answers import answer, finite, notes_of
 from starec_sim.viewer.app import STATIC
@@ -42,7 +44,7 @@ _LISTED_BYTES = 12
 _USERS = 50
 """People of a bundle whose users are not named."""
 _LISTED = 500
-"""People of the list of a bundle."""
+"""People of the list of a bundle, in each trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,14 @@ def make_bundle(folder: Path, wanted: Sequence[str] = (), most: int = MAX_BYTES)
         known = [user.id for _, user in reader.users(trials[0])] if trials else []
         users = list(dict.fromkeys(wanted)) or known[:_USERS]
         answers = _Answers(most - len(_page("", "")) - _ABOUT - _LISTED_BYTES * len(users))
-        if not answers.add(_of_run(folder, trials)):
+        if not answers.add(_of_run(folder, reader, trials)):
             raise RunError(
                 f"the overview of {folder.name} does not fit in a page of {most:,} bytes",
                 hint=f"look at it with: starec view {shlex.quote(str(folder))}",
             )
         kept = [*takewhile(lambda user: answers.add(_of_user(folder, reader, trials, user)), users)]
-    left_out = _left_out(kept, users, len(known))
+        most_people = max((reader.count_users(trial) for trial in trials), default=0)
+    left_out = _left_out(kept, users, len(known), most_people)
     command = shlex.join(["starec", "view", str(folder)])
     about = f"{left_out} {_NEVER_IN_IT}".strip()
     packed = answers.packed({"runs": [folder.name], "left_out": about, "command": command})
@@ -116,15 +119,20 @@ class _Answers:
         return self._packed.base64(f"{self._nodes.written(before)}{parts}]")
 
 
-def _left_out(kept: Sequence[str], users: Sequence[str], known: int) -> str:
-    if len(kept) == known:
-        return ""
-    words = f"The steps of {len(kept):,} of {known:,} people are in it"
-    lost = len(users) - len(kept)
-    return f"{words}; {lost:,} more did not fit." if lost else f"{words}."
+def _left_out(kept: Sequence[str], users: Sequence[str], known: int, most_people: int) -> str:
+    parts = []
+    if len(kept) < known:
+        lost = len(users) - len(kept)
+        more = f"; {lost:,} more did not fit" if lost else ""
+        parts.append(f"The steps of {len(kept):,} of {known:,} people are in it{more}.")
+    if most_people > _LISTED:
+        parts.append(f"The list of people has the first {_LISTED:,} of {most_people:,}.")
+    return " ".join(parts)
 
 
-def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str, Any]]:
+def _of_run(
+    folder: Path, reader: Reader, trials: Sequence[RecordedTrial]
+) -> Iterator[tuple[str, Any]]:
     yield "api/runs", [finite(as_json(read_run_row(folder)))]
     yield _address(folder), answer(folder, "", [])
     yield _address(folder, "notes"), notes_of(folder)
@@ -132,8 +140,7 @@ def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str
     for trial in trials:
         of_trial = {"arm": trial.arm, "seed": trial.seed}
         yield _read(folder, "population", of_trial)
-        listed = answer(folder, "people", [*_pairs(of_trial), ("limit", str(_LISTED))])
-        yield _address(folder, "people", of_trial), listed
+        yield _address(folder, "people", of_trial), _people(folder, reader, trial)
     if read_manifest(folder).kind == "training":
         latest = answer(folder, "training", [])
         yield _address(folder, "training"), latest
@@ -143,6 +150,27 @@ def _of_run(folder: Path, trials: Sequence[RecordedTrial]) -> Iterator[tuple[str
                 yield _read(folder, "training", {"step": step})
             except StarecError:
                 continue  # the rollouts of that step are not on disk
+
+
+def _people(folder: Path, reader: Reader, trial: RecordedTrial) -> Any:
+    """Return the list of people, each with the classes of her traits that differ from the values.
+
+    The page of the population links to classes, and the page itself filters the list.
+    """
+    of_trial = {"arm": trial.arm, "seed": trial.seed, "limit": _LISTED}
+    listed = answer(folder, "people", _pairs(of_trial))
+    users = dict(reader.users(trial))
+    classes = {
+        trait: {users[row].id: label for row, label in trait_labels(users, trait).items()}
+        for trait in listed["fields"]
+    }
+    for row in listed["rows"]:
+        row["classes"] = {
+            trait: classes[trait][row["user"]]
+            for trait, value in row["profile"].items()
+            if classes[trait][row["user"]] != value
+        }
+    return listed
 
 
 def _of_user(
@@ -159,16 +187,18 @@ def _of_user(
             for each in visit["steps"]:
                 round, step = visit["round"], each["step"]
                 path = _address(folder, "step", {**of_user, "round": round, "step": step})
-                page = _step(reader, trial, user, round, step)
+                page = _step(folder, reader, trial, user, round, step)
                 yield path, page
                 for place in (page["group"], page["summary_group"]):
                     if place is not None:
                         yield _read(folder, "group", place)
 
 
-def _step(reader: Reader, trial: RecordedTrial, user: str, round: int, step: int) -> Any:
+def _step(
+    folder: Path, reader: Reader, trial: RecordedTrial, user: str, round: int, step: int
+) -> Any:
     """Return the page of a step; all experiences before each would grow with the square of them."""
-    page = read_step(reader, trial, user, round, step)
+    page = step_with_texts(folder, read_step(reader, trial, user, round, step))
     last = page.memory_before.gained[-_EXPERIENCES:]
     return finite(as_json(replace(page, memory_before=replace(page.memory_before, gained=last))))
 

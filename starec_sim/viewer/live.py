@@ -17,7 +17,7 @@ from starec_sim.runs.schema import FILE
 
 EVERY_S = 1.0
 SHARE = 0.03
-"""Of one processor's time, what pages that load again by themselves take from a run."""
+"""Of one processor's time, what answers to pages that load again by themselves may take."""
 _ALIVE_EVERY = 15
 """Looks after which a comment is sent, so that a page that has gone is noticed."""
 

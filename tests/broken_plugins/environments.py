@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -396,3 +397,70 @@ class OwnActions(World):
                     self.kept["sold"][experience.item] += 1
                 self.kept["money"] += 2.0 * step.feedback.reward["sales"]
         return {"money": self.kept["money"]}
+
+
+class Growing(OwnActions):
+    """Sound: a drink appears in each round."""
+
+    def begin_round(self, round):
+        for n in range(len(self.items), DRINKS + round + 1):
+            self.items.append(Item(f"i{n}", f"Drink {n}"))
+            self.cards.append(card(self.items[-1]))
+            self.popularity = np.append(self.popularity, 0)
+        return super().begin_round(round)
+
+    def live(self):
+        return np.arange(len(self.items)) <= DRINKS + self.round
+
+    def offer(self, user, steps):
+        stream = self.streams.stream("offer", user=user, round=self.round)
+        return stream.permutation(np.flatnonzero(self.live()))[:3]
+
+    def set_up(self):
+        super().set_up()
+        self.kept["sold"] = np.zeros(DRINKS + 9)
+
+
+class OffersWhatIsToCome(Growing):
+    """After it went back to an earlier round, drinks of later rounds are there."""
+
+    def live(self):
+        return np.ones(len(self.items), np.bool_)
+
+
+class TwoActions(OwnActions):
+    """Sound: guests may do two things with a drink, and search after the page."""
+
+    task = Task(
+        "shop",
+        (ActionKind("buy", Amount(1, 3)), ActionKind("comment", FreeText(), at_most=1)),
+        per_item=2,
+        after=(ActionKind("search", FreeText()),),
+    )
+
+    def react(self, user, steps, shown, decision):
+        feedback = super().react(user, steps, shown, decision)
+        return replace(feedback, ending="done" if len(steps) + 1 == PAGES else "")
+
+
+class FailsOnSearch(TwoActions):
+    def react(self, user, steps, shown, decision):
+        if decision.move:
+            {"tea": 1}[decision.move.value]
+        return super().react(user, steps, shown, decision)
+
+
+class ExpectsOneActionAnItem(TwoActions):
+    def react(self, user, steps, shown, decision):
+        dict(zip(shown.slate, decision.actions, strict=True))
+        return super().react(user, steps, shown, decision)
+
+
+class ExpectsStarsWithEachWatch(Sound):
+    """In a feed an answer may leave the stars out."""
+
+    def respond(self, user, steps, observation, decision):
+        for action in decision.actions:
+            if action.kind == "watch":
+                float(action.value)
+        return super().respond(user, steps, observation, decision)

@@ -64,6 +64,16 @@ def values(dataset):
     return sorted(set(dataset.log.ratings.tolist()))
 
 
+@pytest.mark.parametrize(("name", "value"), [("liked_from", 3), ("unrated", 0)])
+def test_a_setting_of_ratings_is_refused_where_there_are_none(here, name, value):
+    write(here / "log.csv", "user_id,item_id,timestamp\n" + rows("{user},{item},{time}\n"))
+    said = asked(here / "log.csv", **{name: value})
+    assert said.message.endswith(
+        f"{name} says what ratings mean, and the log has no column of ratings"
+    )
+    assert f"leave out data.{name}" in said.hint
+
+
 class TestFilesThatBelongTogether:
     def test_train_valid_and_test_are_one_log_in_this_order(self, here):
         for name, users in (("test", [5, 6]), ("train", [1, 2]), ("valid", [3, 4])):

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from starec_sim.policies.term_weights import PRIOR_MET, PRIOR_STARS
 from starec_sim.types import Experience, FloatArray, IntArray, Item
 
-_PRIOR_STARS, _PRIOR_MET = 3.5, 5.0
-"""What users give on average, and how many experiences that is worth."""
 _LIKED, _DISLIKED = 4.0, 2.0
 """The stars of an experience that says only whether she liked it."""
 _MOST_VALUES = 500
@@ -107,7 +106,7 @@ def learned_worth(
     items = np.array([e.item for history in histories for e in history], np.int64)
     stars = np.array([_stars(e) for history in histories for e in history], np.float64)
     given = _sums(of, stars, users)
-    usual = (_PRIOR_STARS * _PRIOR_MET + given) / (_PRIOR_MET + counts)
+    usual = (PRIOR_STARS * PRIOR_MET + given) / (PRIOR_MET + counts)
     above = attributes.sums(users, of, items, stars - usual[of])
     met = attributes.sums(users, of, items, np.ones(len(items)))
     summed, _ = attributes.totals(above / (met + damping), slates)
@@ -146,7 +145,7 @@ def _stars(experience: Experience) -> float:
     if experience.rating is not None:
         return experience.rating
     if experience.like is None:
-        return _PRIOR_STARS
+        return PRIOR_STARS
     return _LIKED if experience.like else _DISLIKED
 
 

@@ -59,6 +59,7 @@ def read_ratings(
         DataError: A rating is no finite number, or the settings do not say what they mean.
     """
     if column.name is None:
+        _refuse_meanings(meaning, column)
         return np.full(len(table), np.nan)
     numbers, blank = _numbers(table, column.name, decimal)
     unrated = np.zeros(len(numbers), np.bool_)
@@ -82,6 +83,22 @@ def read_ratings(
     if rated.any():
         stars[rated] = _stars(table, numbers, rated, column, meaning)
     return stars
+
+
+def _refuse_meanings(meaning: RatingSettings, column: RatingColumn) -> None:
+    """Raise DataError if settings say what ratings mean, where there are none."""
+    given = [
+        name
+        for name in ("rating_scale", "liked_from", "unrated")
+        if getattr(meaning, name) not in (None, ())
+    ]
+    if given:
+        raise DataError(
+            f"data.{given[0]} says what ratings mean, and the log has no column of ratings",
+            hint=f"name it, --set data.{column.key}=NAME, or leave out data.{given[0]}"
+            if column.key
+            else f"leave out data.{given[0]}",
+        )
 
 
 def _stars(

@@ -105,8 +105,10 @@ class UserMirrorer:
         columns = {key: [record[key] for record in records] for key in LOG[:3]}
         table = Columns(path, {**_as_text(columns), "rating": ratings}, lines)
         column = RatingColumn("rating" if any(map(str, ratings)) else None, "")
-        unrated = self.config.model_copy(update={"unrated": (*self.config.unrated, "blank")})
-        stars = read_ratings(table, column, unrated, faults, ".")
+        meaning = self.config
+        if column.name is not None:
+            meaning = meaning.model_copy(update={"unrated": (*meaning.unrated, "blank")})
+        stars = read_ratings(table, column, meaning, faults, ".")
         times = read_times(table, "timestamp", "", self.config.time_format, faults)
         return LogTable(table, stars, times, "user_id", "item_id", faults), records
 

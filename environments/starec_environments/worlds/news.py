@@ -82,13 +82,16 @@ class News(World):
         self._publish(self.config.stories)
 
     def _publish(self, stories: int) -> None:
-        """Append stories until there are so many. Which ones depends on their number alone."""
+        """Append stories until there are so many. Which ones depends on their number alone.
+
+        A world that went back to an earlier round has more of them: those that are to come.
+        """
         for number in range(len(self.items), stories):
             self.items.append(_story(number, self.streams))
             self.cards.append(card(self.items[-1]))
         new = stories - len(self.kept["readers"])
         self.kept["readers"] = np.append(self.kept["readers"], np.zeros(new, np.int64))
-        self.popularity = np.zeros(stories, np.int64)
+        self.popularity = np.zeros(len(self.items), np.int64)
 
     def age(self) -> NDArray[np.int64]:
         """Return how many rounds ago each story appeared."""
@@ -96,7 +99,8 @@ class News(World):
 
     def live(self) -> NDArray[np.bool_]:
         """Return which stories can be read."""
-        return np.asarray(self.age() < self.config.lives)
+        age = self.age()
+        return np.asarray((age >= 0) & (age < self.config.lives))
 
     def begin_round(self, round: int) -> Sequence[int]:
         """Publish the stories of the round."""
@@ -149,16 +153,16 @@ class News(World):
             for lived in step.feedback.experiences
         ]
         new = np.array(read, np.int64).reshape(-1, 2)
-        counts = np.bincount(new[:, 1], minlength=len(self.items))
+        counts = np.bincount(new[:, 1], minlength=len(self.kept["readers"]))
         self.kept["readers"] = self.kept["readers"] + counts
         live_next = self.age() + 1 < self.config.lives
         both = np.concatenate([self.kept["read"], new])
         self.kept["read"] = both[live_next[both[:, 1]]]
-        gone = self.live() & ~live_next
+        gone = np.flatnonzero(self.live() & ~live_next)
         return {
             "age_read": float(self.age()[new[:, 1]].mean()) if len(new) else float("nan"),
             "never_read": (
-                float((self.kept["readers"][gone] == 0).mean()) if gone.any() else float("nan")
+                float((self.kept["readers"][gone] == 0).mean()) if len(gone) else float("nan")
             ),
             "top_share": float(counts.max() / len(new)) if len(new) else float("nan"),
         }

@@ -12,6 +12,7 @@ from starec_sim.environment import Environment
 from starec_sim.evaluation.audits.audit_record import AuditRecord
 from starec_sim.evaluation.audits.panel import Panel
 from starec_sim.evaluation.audits.questions import PanelAnswer, PanelQuestion, Wording
+from starec_sim.executors.drain import drained_in_time
 from starec_sim.executors.pool import run_pool
 from starec_sim.progress import report_progress
 from starec_sim.runs.trial_state import TrialState
@@ -79,7 +80,11 @@ async def ask_panel(
     policies: Policies,
     concurrency: int,
 ) -> dict[PanelQuestion, PanelAnswer]:
-    """Ask each question once. The order does not matter: no question changes a memory."""
+    """Ask each question once. The order does not matter: no question changes a memory.
+
+    Raises:
+        PausedError: The audit drains.
+    """
     unique = list(dict.fromkeys(questions))
     done = 0
 
@@ -96,7 +101,8 @@ async def ask_panel(
         turns = (*first.turns, *(turn for step in rest for turn in step.turns))
         return PanelAnswer(first.decision, turns, tuple(step.decision for step in rest))
 
-    return dict(zip(unique, await run_pool(answer, unique, concurrency), strict=True))
+    answers = await drained_in_time(run_pool(answer, unique, concurrency))
+    return dict(zip(unique, answers, strict=True))
 
 
 class _RepeatedPolicies:

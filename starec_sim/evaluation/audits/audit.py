@@ -37,10 +37,10 @@ from starec_sim.events import RunEvents
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.holdout import EvaluationProtocol, HoldOut, environment_name, read_protocol
 from starec_sim.plugin_code import noted_code
+from starec_sim.policies.abilities import check_price
 from starec_sim.policies.settings import Budget, GatewaySettings
-from starec_sim.runs import folder as run_folder
 from starec_sim.runs import queries
-from starec_sim.runs.code import SAME_CODE, CodeRules, check_plugins, code_of
+from starec_sim.runs.code import SAME_CODE, CodeRules, reopened
 from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
 from starec_sim.settings import validate
@@ -71,7 +71,9 @@ def audit(
     events = events or RunEvents()
     begun = find_unfinished(settings, files.SETTINGS, files.read_settings)
     if begun is not None and not fresh:
-        return begun, resume(begun, events, concurrency=settings.concurrency, into=into)
+        allowed = settings.budget.model_dump(exclude_unset=True)
+        at_once = settings.concurrency
+        return begun, resume(begun, events, concurrency=at_once, budget=allowed, into=into)
     with noted_code() as used:
         prepared = _prepare(settings, into)
     manifest = new_manifest(
@@ -80,6 +82,7 @@ def audit(
         [settings.seed],
         arms=[ARM],
         prompts=prepared.prompts(),
+        budget=settings.budget.model_dump(exclude_none=True),
         plugins=used,
     )
     folder = create_run(
@@ -89,7 +92,7 @@ def audit(
         settings.seed,
         lambda part: files.write_settings(part, settings),
     )
-    return folder, _complete(folder, prepared, Budget(), events)
+    return folder, _complete(folder, prepared, events)
 
 
 def resume(
@@ -125,13 +128,13 @@ def resume(
     if concurrency is not None:
         settings = settings.model_copy(update={"concurrency": concurrency})
     allowed = validate(Budget, {**manifest.budget, **(budget or {})}, "budget")
-    with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
-        check_plugins(here, manifest, code)
+    settings = settings.model_copy(update={"budget": allowed})
+    with reopened(folder, manifest, code) as here:
         prepared = _prepare(settings, into)
         check_same_code(manifest, prepared.prompts())
         # Of all errors, only calls that failed end an audit so.
         again = manifest.status == "failed" and (manifest.problem or "").startswith("PolicyError:")
-        return _complete(here, prepared, allowed, events or RunEvents(), again)
+        return _complete(here, prepared, events or RunEvents(), again)
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ def _prepare(settings: AuditSettings, into: Path | None) -> _Prepared:
     protocol = settings.protocol or read_protocol(default_protocol(dataset))
     drawn = protocol.users.model_copy(update={"count": settings.users})
     protocol = protocol.model_copy(update={"draws": 1, "signals": (), "users": drawn})
+    check_price(settings.policy, "policy", settings.budget)
     policy = AuditedPolicy(build_policy(settings.policy, "policy"))
     holdout = HoldOut(protocol, dataset, settings.seed)
     spec = {"use": environment_name(), "protocol": protocol.model_dump(mode="json")}
@@ -202,20 +206,20 @@ def _chosen(names: Sequence[str]) -> list[Audit]:
 
 
 def _complete(
-    folder: Path, prepared: _Prepared, budget: Budget, events: RunEvents, again: bool = False
+    folder: Path, prepared: _Prepared, events: RunEvents, again: bool = False
 ) -> AuditReport:
     """Replay, ask what is not recorded yet, judge, and write the report.
 
     Args:
         folder: The audit.
         prepared: Its parts.
-        budget: What may be spent.
         events: Is told what happens.
         again: Whether it stopped before because calls failed.
     """
     settings = prepared.settings
     gateway = GatewaySettings(cache=settings.cache)
-    with open_run(folder, phrases=prepared.phrases(), gateway=gateway, budget=budget) as run:
+    phrases, budget = prepared.phrases(), settings.budget
+    with open_run(folder, phrases=phrases, gateway=gateway, budget=budget) as run:
         record = AuditRecord(run, settings.seed, prepared.environment, prepared.policy.name, again)
         panel, answers = run_coroutine(_questioned(prepared, run, record, events))
         results = tuple(
@@ -257,7 +261,7 @@ async def _questioned(
     try:
         await policy.open()
         run.begin()
-        events.audit_started(run.folder)
+        events.run_started(run.folder, None)
         memories = await replay_history(
             agents["usual"],
             prepared.environment,

@@ -12,7 +12,10 @@ from starec_sim.evaluation.audits.bounds import Bound, read_bounds
 from starec_sim.evaluation.audits.registry import NAMES
 from starec_sim.holdout import EvaluationProtocol
 from starec_sim.plugins import Spec
+from starec_sim.policies.settings import Budget
 from starec_sim.settings import Settings
+
+_NOT_OF_THE_REPORT = {"name", "concurrency", "runs_dir", "budget", "cache"}
 
 
 class AuditSettings(Settings):
@@ -34,11 +37,13 @@ class AuditSettings(Settings):
     concurrency: int = Field(default=64, ge=1, le=4096)
     """Questions in progress at once."""
     runs_dir: Path = Path("runs")
+    budget: Budget = Budget()
+    """What the audit may spend; `resume` can change it."""
     cache: Path | None = None
     """A file of answers that several audits share. Each audit also records its own answers."""
 
     @property
     def key(self) -> str:
         """A digest of the settings that decide the report; two audits with it are the same."""
-        values = self.model_dump(mode="json", exclude={"name", "concurrency", "runs_dir", "cache"})
+        values = self.model_dump(mode="json", exclude=_NOT_OF_THE_REPORT)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from starec_sim.errors import PausedError
@@ -25,6 +25,15 @@ class Spent:
     usd: float = 0.0
     seconds: float = 0.0
     """Of wall time."""
+
+    def __add__(self, other: Spent) -> Spent:
+        """Return both amounts together."""
+        return Spent(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.usd + other.usd,
+            self.seconds + other.seconds,
+        )
 
 
 class BudgetGuard:
@@ -44,6 +53,7 @@ class BudgetGuard:
     ) -> None:
         self._budget = budget
         self._before = before
+        self._elsewhere = Spent()
         self._clock = clock
         self._began = clock()
         self._calls, self._tokens, self._usd = 0, 0, 0.0
@@ -82,6 +92,41 @@ class BudgetGuard:
         self._tokens += spent.tokens
         self._usd += spent.usd
 
+    def spend_elsewhere(self, spent: Spent) -> None:
+        """Count what other runs have spent of this budget so far, as the audits of a training.
+
+        It is not written down as spent by this run, and its time passes here as well.
+        """
+        self._elsewhere = replace(spent, seconds=0.0)
+
+    def left_for(self, before: Spent) -> Budget:
+        """Return the budget of another run that may spend what is left of this one.
+
+        Args:
+            before: What that run has spent; it is counted as spent elsewhere.
+        """
+        budget, total = self._budget, self._total()
+
+        def limit(allowed: float | None, spent: float, before: float) -> float | None:
+            return None if allowed is None else before + max(0, allowed - spent)
+
+        values = {
+            "calls": limit(budget.calls, total.calls, before.calls),
+            "tokens": limit(budget.tokens, total.tokens, before.tokens),
+            "usd": limit(budget.usd, total.usd, before.usd),
+            "hours": limit(budget.hours, total.seconds / 3600, before.seconds / 3600),
+        }
+        return Budget.model_validate(values)
+
+    def check(self) -> None:
+        """Refuse to go on if the budget is spent.
+
+        Raises:
+            PausedError: It is.
+        """
+        if (reached := self._limit_reached()) is not None:
+            raise reached
+
     def tokens_unknown(self, policy: str) -> None:
         """Admit no more calls if the budget limits tokens or USD: this policy reports no tokens."""
         for key, limit in (("tokens", self._budget.tokens), ("usd", self._budget.usd)):
@@ -107,14 +152,16 @@ class BudgetGuard:
             await self._none_in_flight.wait()
         raise self._paused
 
+    def _total(self) -> Spent:
+        return self._before + self._elsewhere + self.spent()
+
     def _limit_reached(self) -> PausedError | None:
-        budget, before, now = self._budget, self._before, self.spent()
-        hours = (before.seconds + now.seconds) / 3600
+        budget, total = self._budget, self._total()
         for key, limit, spent in (
-            ("calls", budget.calls, before.calls + now.calls),
-            ("tokens", budget.tokens, before.tokens + now.tokens),
-            ("usd", budget.usd, before.usd + now.usd),
-            ("hours", budget.hours, hours),
+            ("calls", budget.calls, total.calls),
+            ("tokens", budget.tokens, total.tokens),
+            ("usd", budget.usd, total.usd),
+            ("hours", budget.hours, total.seconds / 3600),
         ):
             if limit is not None and spent >= limit:
                 return PausedError(

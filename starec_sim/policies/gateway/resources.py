@@ -30,18 +30,18 @@ class GatewayResources:
     ) -> None:
         self.cache = Cache(settings.cache) if settings.cache is not None else None
         self._settings = settings
-        self._budget = BudgetGuard(budget, before)
+        self.budget = BudgetGuard(budget, before)
         self._clients: dict[int, EndpointClient] = {}
         self._limiters: dict[tuple[str, Limits], RateLimiter] = {}
         self._policies: list[Policy] = []
 
     def spent(self) -> Spent:
         """Return what this process has spent so far."""
-        return self._budget.spent()
+        return self.budget.spent()
 
     def add_spent(self, spent: Spent) -> None:
         """Count what was spent in another process of the run."""
-        self._budget.add(spent)
+        self.budget.add(spent)
 
     def client(self, policy: Policy) -> EndpointClient:
         """Return the client of a policy; the same one every time."""
@@ -50,9 +50,7 @@ class GatewayResources:
             limiter = self._limiters.setdefault(
                 (policy.name, policy.limits), RateLimiter(policy.limits, in_flight)
             )
-            self._clients[id(policy)] = EndpointClient(
-                policy, limiter, self._settings, self._budget
-            )
+            self._clients[id(policy)] = EndpointClient(policy, limiter, self._settings, self.budget)
             self._policies.append(policy)  # keeps it alive, so that its id is not given away
         return self._clients[id(policy)]
 

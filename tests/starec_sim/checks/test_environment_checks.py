@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from starec_sim.checks import environment
+from starec_sim.boundary import watch
+from starec_sim.checks import environment, other_process
 from starec_sim.checks.find import find
 from starec_sim.checks.kinds import checks_of, result_of, run_checks
 
@@ -20,6 +21,12 @@ FAULTS = {
     "RaisesInTheThirdRound": ("values fit", r"begin_round\(round 3\): raised KeyError: 'menu'"),
     "NeverEnds": ("values fit", r"respond\(user u0, round 1, page 201\): .* does not end"),
     "NobodyVisits": ("values fit", r"begin_round\(round 1\): returned no users"),
+    "FailsOnSearch": (
+        "values fit",
+        r"respond\(user u\d, round \d, page \d\): raised KeyError: 'good'",
+    ),
+    "ExpectsOneActionAnItem": ("values fit", r"respond\(.*raised ValueError: zip\(\) argument 2"),
+    "ExpectsStarsWithEachWatch": ("values fit", r"respond\(.*raised TypeError: float\(\) argu"),
     "OtherTaskThanDeclared": ("declarations", r"observe\(\): the task is feed, and .* ranking"),
     "FigureThatIsNotThere": ("declarations", r'end_round\(.*own_metrics names "revenue"'),
     "RewardThatIsNotDeclared": ("declarations", r'respond\(.*reward has "sales"'),
@@ -31,6 +38,7 @@ FAULTS = {
     "KnowsWhoCameBefore": ("the order of visits", r"observe\(user u0, round 1.*the last user fir"),
     "ForgetsInState": ("state and restore", r"observe\(.*a copy that had played, restored"),
     "RestoresHalf": ("state and restore", r"observe\(.*a copy that had played, restored"),
+    "OffersWhatIsToCome": ("state and restore", r"observe\(.*a copy that had played, restored to"),
     "HandsOutItsArray": (
         "state and restore",
         r"state\(after round 0\): the arrays that",
@@ -70,11 +78,13 @@ def test_a_fault_is_found_and_explained(name, monkeypatch):
     found = result_of(check_named("environment", check), find(f"{FILE}:{name}"))
     assert found.state == "failed"
     assert re.match(rf"environment environments.py:{name}, {said}", found.note), found.note
-    assert re.search(r" \(environments.py:\d+\)$", found.note)
+    assert re.search(r" \((environments|world).py:\d+\)$", found.note)
     assert found.hint
 
 
-@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions", "SetsSlates"])
+@pytest.mark.parametrize(
+    "name", ["Sound", "Choosing", "OwnActions", "TwoActions", "Growing", "SetsSlates"]
+)
 def test_a_sound_environment_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
     target.origin = None  # another process is checked below
@@ -87,6 +97,22 @@ def test_what_differs_between_processes_is_found():
     assert found.state == "failed"
     assert "observe(user u0, round 1, page 1): in another process with PYTHONHASH" in found.note
     assert "go through a set in order" in found.hint
+
+
+def test_another_process_that_does_not_end_is_told(monkeypatch):
+    monkeypatch.setattr(other_process, "_LONGEST_S", 0.01)
+    found = result_of(check_named("environment", OTHER_PROCESS), find(f"{FILE}:Sound"))
+    assert found.state == "failed"
+    assert f"{FILE}:Sound did not end within 0.01 s in another process: no message" in found.note
+    assert "if it is only slow, check it with smaller settings" in found.hint
+
+
+def test_a_call_that_does_not_return_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(watch, "TOLD_AFTER_S", 0.02)
+    result_of(check_named("environment", "values fit"), find(f"{FILE}:Slow"))
+    told = capsys.readouterr().err
+    assert "environment environments.py:Slow, observe(user u0, round 1, page 1)" in told
+    assert "has been running for" in told
 
 
 def test_one_fault_is_told_once():

@@ -67,6 +67,16 @@ def test_a_stopped_audit_is_listed_shown_and_resumed(starec, here, monkeypatch):
     assert said.status == 2 and "is an audit" in said.err
 
 
+def test_an_audit_that_spent_its_budget_says_how_it_goes_on(starec, here):
+    asked = ("audit", "lexical", *DATA, "--only", "form")
+    said = starec(*asked, "--budget", "calls=5")
+    (folder,) = (here / "runs").iterdir()
+    assert said.status == 3 and "the budget is spent: calls 5 of 5" in said.err
+    assert f"starec resume runs/{folder.name} --budget calls=10\n" in said.err
+    said = starec(*asked, "--budget", "calls=none")
+    assert said.status == 0 and list((here / "runs").iterdir()) == [folder]
+
+
 def test_the_same_command_goes_on_unless_it_is_told_to_begin_anew(starec, here, monkeypatch):
     from starec_sim.evaluation.audits.panel import Panel
 
@@ -90,6 +100,11 @@ def test_what_is_wrong_is_told(starec, here):
     assert said.status == 2 and 'did you mean "position"' in said.err
     said = starec("audit", "lexicla", *DATA)
     assert said.status == 2 and 'did you mean "lexical"' in said.err
+    said = starec("audit", "lexical", *DATA, "--budget", "cals=5")
+    assert said.status == 2 and 'did you mean "calls"' in said.err
+    paid = "openai,model=m,base_url=http://localhost:1"
+    said = starec("audit", paid, *DATA, "--budget", "usd=5")
+    assert said.status == 2 and "budget.usd: policy has no price" in said.err
     said = starec("audit", "lexical", "--data", "nowhere")
     assert said.status == 2 and "neither a file or folder nor a dataset" in said.err
     said = starec("audit", "lexical", *DATA, "--bounds", "nowhere.yaml")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from starec_sim.errors import ConfigError, DataError, RunError
+from starec_sim.errors import ConfigError, DataError, PausedError, RunError
 from starec_sim.evaluation import Evaluation, evaluate, merge_tables, read_rows, read_table, resume
 from starec_sim.evaluation.folder import CANDIDATES, RANKS, TABLE
 from starec_sim.events import RunEvents
@@ -213,6 +213,29 @@ def test_stopped_anywhere_it_goes_on_to_the_same_table(
     assert results(folder) == results(small_done[0])
     # And once more, when it is over: a new one.
     assert evaluate(small(tmp_path, rows=SMALL[:1]))[0] != folder
+
+
+def test_sigterm_pauses_an_evaluation_of_baselines_between_two_of_them(tmp_path) -> None:
+    class Terminated(RunEvents):
+        def __init__(self) -> None:
+            self.calls: list[object] = []
+
+        def run_started(self, folder: Path, experiment: object) -> None:
+            self.calls.append((folder, experiment))
+
+        def baseline_finished(self, name: str, seconds: float) -> None:
+            self.calls.append(name)
+            signal.raise_signal(signal.SIGTERM)
+
+    events = Terminated()
+    evaluation = small(tmp_path, rows=CLASSICAL, policies=[])
+    with pytest.raises(PausedError, match="SIGTERM"):
+        evaluate(evaluation, events)
+    (folder,) = tmp_path.iterdir()
+    assert events.calls == [(folder, None), CLASSICAL[0].name]
+    assert read_manifest(folder).status == "paused"
+    again, table = evaluate(evaluation)
+    assert again == folder and len(table.rows) == len(CLASSICAL)
 
 
 def test_a_finished_table_is_read_back_as_it_was(done) -> None:

@@ -38,6 +38,17 @@ def test_what_does_not_end_in_time_is_cancelled(monkeypatch):
         asyncio.run(drain.drained_in_time(visits()))
 
 
+def test_an_audit_in_a_training_leaves_the_signal_to_the_training():
+    before = signal.getsignal(signal.SIGTERM)
+    with drain.drains_at_sigterm():
+        with drain.drains_at_sigterm():
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(PausedError, match="SIGTERM"):
+            drain.stop_if_draining()
+    drain.stop_if_draining()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_a_second_sigterm_does_what_ctrl_c_does():
     async def visits():
         signal.raise_signal(signal.SIGTERM)

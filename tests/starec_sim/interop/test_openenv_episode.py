@@ -7,6 +7,7 @@ import pytest
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.interop.openenv_episode import MOST_REFUSED, REFUSED, SlateError, UserSource
+from starec_sim.interop.openenv_messages import observation
 
 
 def experiment(**changes):
@@ -69,6 +70,19 @@ def test_other_slates_earn_other_rewards(source):
         [r.rewards for r in play(source.episode(1), choose)] for choose in (best, last)
     )
     assert first != second
+
+
+def test_in_a_world_without_stars_the_recommender_is_told_what_was_liked():
+    shop = {"use": "shop", "users": 6, "pages": 1}
+    source = UserSource(experiment(data=None, environment=shop), {"spent": 1.0}, candidates=10)
+    episode = source.episode(seed=1)
+    result = play(episode)[0]
+    lived = result.visit.steps[0].feedback.experiences
+    (page,) = observation(episode, result).pages
+    told = {item.id: item.liked for item in page.items if item.liked is not None}
+    assert told == {episode.environment.items[each.item].id: each.like for each in lived}
+    assert told
+    assert all(item.stars is None for item in page.items)
 
 
 def test_the_reward_is_the_weighted_mean_over_pages():

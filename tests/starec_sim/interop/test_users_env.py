@@ -21,7 +21,7 @@ FEED_OF_4 = {"use": "feed", "users": 4, "recommender": "popularity", "page_size"
 COFFEE = {
     "environment": {"use": "docs/examples/coffee_shop.py:CoffeeShop", "guests": 3},
     "data": None,
-    "reward": "revenue",
+    "reward": "bill",
 }
 SHOP = Task(
     "shop",
@@ -80,6 +80,17 @@ def test_what_a_user_lives_through_is_in_her_next_observation():
     for agent in env.agents:
         assert after[agent]["history_items"][-1] == seen[agent]["slate"][0]
         assert 1 <= after[agent]["history_stars"][-1] <= 5
+        assert after[agent]["history_liked"][-1] == 1 + (after[agent]["history_stars"][-1] > 3)
+
+
+def test_in_a_world_without_stars_likes_are_seen():
+    env = users_env(**COFFEE, history=4)
+    env.reset(seed=0)
+    order = {"kinds": np.array([1, 0, 1]), "amounts": np.zeros(3, np.float32), "next": 0}
+    after, *_ = env.step(dict.fromkeys(env.agents, order))  # a hot drink and a cold one
+    assert after["user_0"]["history_liked"].tolist() == [2, 1, 0, 0]
+    assert after["user_1"]["history_liked"].tolist() == [1, 2, 0, 0]
+    assert not after["user_0"]["history_stars"].any()
 
 
 def test_a_text_is_read_as_an_answer_of_a_model():
@@ -145,3 +156,16 @@ def test_a_missing_action_and_a_wrong_one_are_named():
         env.step({})
     with pytest.raises(ConfigError, match="the action of user_0 is 3, which is not in"):
         env.step(dict.fromkeys(env.agents, 3))
+
+
+@pytest.mark.parametrize("argument", ["environment", "data", "agent"])
+def test_what_is_no_spec_is_named(argument):
+    changes = {argument: ["feed"]}
+    with pytest.raises(ConfigError, match=rf"{argument}: \['feed'\] must be the name of a plug-in"):
+        users_env(**changes, actions="text")
+
+
+def test_an_agent_that_nobody_outside_can_answer_for_is_refused():
+    said = "the agent analytic has no decision, question, .*, which answers from outside need"
+    with pytest.raises(StarecError, match=said):
+        users_env(agent="analytic", actions="text")

@@ -1,7 +1,9 @@
 """Users of a run answer questions as they were after a round; the record stays as it is."""
 
 import json
+import signal
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -216,3 +218,18 @@ def test_answers_are_kept_if_the_interview_is_interrupted(ask, played, monkeypat
     kept = read_interviews(played)[number]
     assert kept.stopped == "it was interrupted"
     assert (len(kept.answers), kept.not_asked) == (2, 2)
+
+
+def test_after_sigterm_what_was_answered_is_kept(ask, monkeypatch):
+    answer = Scripted._generate
+
+    def terminated(self, messages, *given, **named):
+        if len(Scripted.prompts) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return answer(self, messages, *given, **named)
+
+    monkeypatch.setattr(Scripted, "_generate", terminated)
+    monkeypatch.setattr(import_module("starec_sim.interviews.interview"), "_IN_FLIGHT", 1)
+    found = ask(users=UserSelection(count=4))
+    assert found.stopped == "stopped by SIGTERM"
+    assert (len(found.answers), found.not_asked) == (2, 2)

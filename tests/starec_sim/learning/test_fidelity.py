@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from starec_sim.errors import ConfigError
+from starec_sim.errors import ConfigError, PausedError
 from starec_sim.evaluation.audits import (
     AuditMetric,
     AuditReport,
@@ -17,11 +17,15 @@ from starec_sim.evaluation.audits import folder as audit_folder
 from starec_sim.events import RunEvents
 from starec_sim.experiment import Experiment
 from starec_sim.learning.config import training_of
-from starec_sim.learning.fidelity import curve_point
+from starec_sim.learning.fidelity import curve_point, spent_on_audits
 from starec_sim.learning.plots import _audited
 from starec_sim.learning.train import train
 from starec_sim.metrics import Interval
+from starec_sim.policies.settings import Budget
+from starec_sim.resume_any import resume
+from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
+from starec_sim.runs.session import spent_in
 
 
 def experiment(model, runs_dir, **evaluate):
@@ -71,6 +75,29 @@ def test_each_validated_version_is_audited_once(model_folder, tmp_path, monkeypa
             assert people and people <= held_out
         point = curve_point(audit_folder.read_report(path))
         assert point == told[int(version)]["audits"]
+
+
+@pytest.mark.slow
+def test_audits_count_towards_the_budget_of_the_training(
+    model_folder, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(activity, "PAGES", 1)
+    asked = experiment(model_folder(window=8192), tmp_path, audits=["activity"], audit_users=2)
+    calls = 8  # some by the first validation, the others by its audit
+    with pytest.raises(PausedError, match=f"calls {calls} of {calls}") as paused:
+        train(asked.model_copy(update={"budget": Budget(calls=calls)}))
+    assert paused.value.options == f"--budget calls={2 * calls}"
+    (folder,) = tmp_path.iterdir()
+    assert 0 < spent_on_audits(folder).calls < calls
+    with pytest.raises(PausedError, match=f"calls {calls + 1} of {calls + 1}"):
+        resume(folder, budget={"calls": calls + 1})
+    result = resume(folder, budget={"calls": None})
+    assert len(list((folder / "audits").iterdir())) == 2
+    with reading(folder) as reader:
+        own = spent_in(reader.db, reader.path).calls
+    assert own > 0 and "audits" in result.steps[0]
+    manifests = [read_manifest(path) for path in (folder / "audits").iterdir()]
+    assert spent_on_audits(folder).calls == sum(each.counts["turns"] for each in manifests)
 
 
 @pytest.mark.parametrize(

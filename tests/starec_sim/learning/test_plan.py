@@ -96,13 +96,22 @@ def test_the_listed_shapes_have_the_size_of_their_names():
         ("train.grpo.objective={credit: position}", "credit: position needs single rankings"),
         ("policies.slow=lexical", "slow answers are learned from only if the same policy"),
         ("arms={a: {}}", "arms: a training has none"),
+        ("gateway.replay=latest", "gateway.replay: latest, and a training asks its models itself"),
+        ("replicates=3", "replicates: 3, and a training trains once"),
+        ("plugin_errors=skip", "plugin_errors: skip, and a training stops when a plug-in fails"),
         ("train.evaluate.share=0", "is no user"),
+        (
+            "train.sft={teacher: {use: openai, model: m, base_url: http://localhost:1}}",
+            "budget.usd: train.sft.teacher has no price",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_starts(starec, change, complaint):
     changes = ["--set", change]
     if "policies.fast" in change:
         changes += ["--set", "train.grpo.nodes=[fast]"]
+    if "teacher" in change:
+        changes += ["--set", "budget.usd=1", "--set", "policies={fast: nano, slow: nano}"]
     if "position" in change:
         changes += ["--set", "train.grpo.groups=episode"]
     status, _, err = starec(

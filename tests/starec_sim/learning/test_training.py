@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from starec_sim.build import Builder, build_policy
+from starec_sim.errors import PausedError
 from starec_sim.events import RunEvents
 from starec_sim.experiment import read_experiment
 from starec_sim.learning.config import Training, template_of, training_of
@@ -22,6 +23,7 @@ from starec_sim.learning.weight_sync import ServedWeightSync
 from starec_sim.policies.gateway import Policy
 from starec_sim.policies.openai import OpenAIPolicy
 from starec_sim.resume_any import resume
+from starec_sim.runs.manifest import read_manifest
 from starec_sim.settings import validate
 from tests.forked import fork, kill_self, wait
 
@@ -141,6 +143,40 @@ def test_a_training_whose_teacher_has_no_endpoint_says_that_it_paused(starec, ex
     assert f"    starec resume {folder}\n" in err
 
 
+@pytest.mark.parametrize(
+    "stage",
+    ["sft", pytest.param("grpo", marks=pytest.mark.slow)],
+)
+def test_sigterm_lets_a_training_end_its_step_and_pause(starec, experiment, stage):
+    class Terminated(RunEvents):
+        def step_finished(self, entry):
+            if (entry["stage"], entry["step"]) == (stage, 1):
+                signal.raise_signal(signal.SIGTERM)
+
+    path = experiment(evaluate={"users": 0})
+    changes = ["train.grpo=null"] if stage == "sft" else ["train.sft=null", "train.grpo.steps=2"]
+    whole = train(read_experiment(path, changes))
+    with pytest.raises(PausedError, match="SIGTERM"):
+        train(read_experiment(path, changes), Terminated())
+    _, folder = sorted(whole.folder.parent.iterdir())
+    assert read_manifest(folder).status == "paused"
+    status, out, err = starec("resume", folder, "--json")
+    assert status == 0, err
+    assert losses(json.loads(out)) == pytest.approx(
+        losses(whole.as_json()), rel=1e-4, abs=1e-6, nan_ok=True
+    )
+
+
+@pytest.mark.slow
+def test_a_finished_training_is_read_though_its_plugin_was_changed(starec, experiment, tmp_path):
+    changes = ["train.sft=null", "train.grpo.steps=1", "train.grpo.nodes=[fast]"]
+    finished = train(read_experiment(experiment(evaluate={"users": 0}), changes))
+    (tmp_path / "reward.py").write_text("raise RuntimeError\n")
+    status, out, err = starec("resume", finished.folder, "--json")
+    assert status == 0, err
+    assert json.loads(out)["version"] == str(finished.version)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_that_spent_its_budget_goes_on_with_more(starec, experiment, tmp_path):
@@ -240,8 +276,9 @@ def test_samples_are_imitated_although_no_user_visits_in_a_later_round_of_the_te
     starec, experiment
 ):
     changes = ["--set", "environment.choices=1", "--set", "train.grpo=null"]
+    changes += ["--set", "executor.workers=3"]  # which no training uses
     status, out, err = starec("train", experiment(evaluate={"users": 0}), *changes, "--json")
-    assert status == 0, err
+    assert status == 0 and "executor" not in err, err
     assert losses(json.loads(out)), "the second round of the teacher's was empty"
 
 

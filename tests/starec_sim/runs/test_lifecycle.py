@@ -1,8 +1,11 @@
 """The folder of a run is created, locked, and finished or left with the reason."""
 
+import signal
+
 import pytest
 
 from starec_sim.errors import PausedError, PolicyError, RunError
+from starec_sim.executors.drain import stop_if_draining
 from starec_sim.policies.settings import Budget
 from starec_sim.runs.lifecycle import check_same_code, create_run, open_run
 from starec_sim.runs.manifest import new_manifest, read_manifest
@@ -56,6 +59,17 @@ def test_how_a_run_ended_stands_in_its_manifest(create, error, status, problem):
     with open_run(folder) as run:
         assert run.manifest.problem is None, "the next process begins without it"
     assert read_manifest(folder).status == "finished"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sigterm_pauses_every_kind(create, kind):
+    folder = create(kind)
+    with pytest.raises(PausedError, match="SIGTERM"), open_run(folder) as run:
+        run.begin()
+        signal.raise_signal(signal.SIGTERM)
+        stop_if_draining()
+    assert read_manifest(folder).status == "paused"
+    stop_if_draining()  # the next run begins anew
 
 
 def test_a_new_run_whose_parts_cannot_be_built_leaves_no_folder(create):

@@ -13,13 +13,15 @@ from starec_sim.errors import DataWarning
 from starec_sim.glossary import metric_info
 from starec_sim.report import summarise
 from starec_sim.runs.folder import SUMMARY
-from starec_sim.runs.reader import reading
+from starec_sim.runs.reader import RecordedTrial, reading
 from starec_sim.runs.run_tables import read_run
 from starec_sim.traces.overview import read_overview
 from starec_sim.traces.people import PeopleQuery, read_people
+from starec_sim.traces.played_rounds import played_rounds
 from starec_sim.traces.population import read_population
 from starec_sim.traces.run_list import read_run_row
 from starec_sim.traces.values import as_json
+from tests.starec_sim.runs.conftest import a_manifest
 from tests.starec_sim.traces.conftest import play
 
 
@@ -43,7 +45,7 @@ def test_an_overview_has_the_figures_of_the_report_and_of_the_steps(feed, reader
             slow = [step.slow for step in of_arm if step.round == round]
             assert value == sum(slow) / len(slow)
     assert sum(calls.calls for calls in found.calls) == len(list(read_run(feed).turns()))
-    assert found.run.rounds_done == found.run.rounds == 3
+    assert found.run.rounds_done == found.run.rounds == 6 and found.run.trials == 2
     assert found.run.arms == ("loop", "random") and not found.live
     json.dumps(as_json(found), allow_nan=False)
 
@@ -146,6 +148,13 @@ def test_a_population_adds_up(feed, reader):
         assert drift.rounds[2] == recorded[drift.arm, "taste_drift"]
 
 
+def test_rounds_of_arms_that_have_not_begun_are_wanted_too():
+    manifest = a_manifest(status="running", arms=["a", "b", "c"], seeds=[3, 4])
+    begun = [RecordedTrial(0, "a", 3, {}, 10), RecordedTrial(1, "a", 4, {}, 1)]
+    assert played_rounds(manifest, {"rounds": 10}, begun) == (11, 60, 6)
+    assert played_rounds(a_manifest(kind="training"), {"rounds": 10}, begun) == (11, None, 2)
+
+
 @pytest.mark.parametrize("last_rounds", [None, 1])
 def test_the_list_of_runs_has_the_figures_of_the_page_of_the_run(tmp_path, last_rounds):
     run = play(
@@ -164,5 +173,6 @@ def test_the_list_of_runs_has_the_figures_of_the_page_of_the_run(tmp_path, last_
         metric_info(total.metric).label: total.mean for total in found.totals if total.arm == "loop"
     }
     assert row.headline_arm == "loop" and row.headline
+    assert row.rounds_done == row.rounds == found.run.rounds_done == found.run.rounds == 8
     for headline in row.headline:
         assert headline.value == pytest.approx(totals[headline.metric])

@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from starec_sim.errors import RunError
 from starec_sim.runs import search_index
-from starec_sim.runs.reader import reading
 from starec_sim.runs.search_index import INDEX
-from starec_sim.traces.search import Query, quoted, search, snippet
+from starec_sim.traces.search import Query, quoted, search_run, snippet
 
 
 def find(folder, words, **options):
-    with reading(folder) as reader:
-        return search(reader, Query(words, **options))
+    return search_run(folder, Query(words, **options))
 
 
 def places(found):

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.errors import RunError
+from starec_sim.traces import traits
+from starec_sim.viewer import bundle
 from starec_sim.viewer.bundle import MAX_BYTES, make_bundle
 from starec_sim.viewer.compact import Nodes, Packed
 
@@ -94,6 +96,38 @@ def test_it_holds_a_run_and_the_steps_of_the_people_who_were_named(recorded, cli
     assert data[address] == step
     assert data["api/runs/feed"] == client.get("/api/runs/feed").json()
     assert not [path for path in data if "user=u3" in path]
+
+
+def test_people_who_are_left_out_of_the_list_are_counted(recorded, monkeypatch):
+    monkeypatch.setattr(bundle, "_LISTED", 4)
+    made = make_bundle(recorded / "feed", ["u2"])
+    people = embedded(made.page)["api/runs/feed/people?arm=loop&seed=3"]
+    assert (people["total"], len(people["rows"])) == (11, 4)
+    assert made.left_out.endswith(" The list of people has the first 4 of 11.")
+
+
+def test_people_are_found_by_the_classes_that_the_page_of_the_population_links_to(
+    recorded, monkeypatch
+):
+    monkeypatch.setattr(traits, "MAX_VALUES", 2)
+    data = embedded(make_bundle(recorded / "feed", ["u2"]).page)
+    trial = "arm=loop&seed=3"
+    people = data[f"api/runs/feed/people?{trial}"]["rows"]
+    ranges = 0
+    for trait in data[f"api/runs/feed/population?{trial}"]["traits"]:
+        for value in trait["values"]:
+            name = trait["trait"]
+            classes = [{**row["profile"], **row["classes"]}.get(name) for row in people]
+            assert classes.count(value["value"]) == value["users"]
+            ranges += value["value"] not in [row["profile"][name] for row in people]
+    assert ranges
+
+
+def test_tokens_of_a_step_have_texts(recorded, monkeypatch):
+    asked = []
+    monkeypatch.setattr(bundle, "step_with_texts", lambda _, page: asked.append(page.at) or page)
+    make_bundle(recorded / "ranking", ["u2"])
+    assert {at.user for at in asked} == {"u2"}
 
 
 def test_all_people_of_a_small_run_fit(recorded):

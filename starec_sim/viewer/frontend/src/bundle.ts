@@ -1,5 +1,6 @@
 // A bundle is one page to mail to a colleague: the answers stand in it, under the paths that a
-// server would give them; expand.js unpacks them before this program starts. Lists of people are embedded whole, and are filtered here.
+// server would give them; expand.js unpacks them before this program starts. Lists of people hold
+// the first ones, and are filtered here.
 
 import { ApiError } from "./failure";
 import type { About, People, PersonRow } from "./types";
@@ -46,28 +47,54 @@ export function bundled(path: string): unknown {
   });
 }
 
+/** The people who fit, as `read_people` of starec_sim/traces/people.py finds and sorts them. */
 function filtered(people: People, params: URLSearchParams): People {
-  const words = (params.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+  const words = (params.get("q") ?? "").toLowerCase();
   const wheres = params.getAll("where").map((each) => each.split(/:(.*)/s));
   const rows = people.rows.filter(
     (row) =>
-      words.every((word) => JSON.stringify([row.user, row.profile]).toLowerCase().includes(word)) &&
-      wheres.every(([name = "", value]) => field(row, name) === value),
+      [row.user, ...Object.values(row.profile)].some((text) => text.toLowerCase().includes(words)) &&
+      wheres.every(([name = "", value = ""]) => has(row, name, value)),
   );
-  const sort = params.get("sort")?.replace(/^people\./, "");
-  if (sort) {
-    const sign = params.get("descending") ? -1 : 1;
-    rows.sort((a, b) => sign * compared(field(a, sort), field(b, sort)));
-  }
+  const all = !words && !wheres.length;
+  const found = {
+    ...people,
+    total: all ? people.total : rows.length,
+    visited: all ? people.visited : rows.filter((row) => row.visits > 0).length,
+    ...(people.rows.length < people.total && { embedded: people.rows.length }),
+  };
+  const sort = params.get("sort")?.replace(/^people\./, "") || "user";
   const offset = Number(params.get("offset") ?? 0);
   const limit = Number(params.get("limit") ?? 100);
-  return { ...people, total: rows.length, rows: rows.slice(offset, offset + limit) };
+  return { ...found, rows: sorted(rows, sort, params.has("descending")).slice(offset, offset + limit) };
 }
 
-function field(row: PersonRow, name: string): string {
-  return String(row.profile[name] ?? (row as unknown as Record<string, unknown>)[name] ?? "");
+function has(row: PersonRow, name: string, value: string): boolean {
+  if (row.profile[name] === undefined) return String(field(row, name)) === value;
+  return row.profile[name] === value || row.classes?.[name] === value;
 }
 
+/** Rows come in the order of users; those without a value, or without a visit, come last. */
+function sorted(rows: PersonRow[], name: string, descending: boolean): PersonRow[] {
+  if (name === "user") {
+    const inOrder = descending ? [...rows].reverse() : rows;
+    return [...inOrder.filter((row) => row.visits > 0), ...inOrder.filter((row) => !row.visits)];
+  }
+  const known = rows.filter((row) => field(row, name) !== null);
+  const sign = descending ? -1 : 1;
+  known.sort((a, b) => sign * compared(String(field(a, name)), String(field(b, name))));
+  return [...known, ...rows.filter((row) => field(row, name) === null)];
+}
+
+function field(row: PersonRow, name: string): string | number | null {
+  const columns = row as unknown as Record<string, string | number | null>;
+  return row.profile[name] ?? columns[name] ?? null;
+}
+
+/** Numbers are compared by size and come before texts. */
 function compared(a: string, b: string): number {
-  return a.localeCompare(b, "en", { numeric: true });
+  const [first, second] = [a, b].map((text) => (text.trim() ? Number(text) : NaN)) as [number, number];
+  if (Number.isNaN(first) && Number.isNaN(second)) return a < b ? -1 : a > b ? 1 : 0;
+  if (Number.isNaN(first) || Number.isNaN(second)) return Number.isNaN(first) ? 1 : -1;
+  return first - second;
 }

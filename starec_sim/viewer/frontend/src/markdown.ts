@@ -6,12 +6,12 @@ export type Cell = string | number | null | undefined;
 
 /** A Markdown table; cells are one line each. */
 export function mdTable(head: string[], rows: Cell[][]): string {
-  const line = (cells: Cell[]) => `| ${cells.map(mdCell).join(" | ")} |`;
+  const line = (cells: Cell[]) => `| ${cells.map((cell) => mdText(String(cell ?? ""))).join(" | ")} |`;
   return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)].join("\n");
 }
 
-function mdCell(cell: Cell): string {
-  const text = cell === null || cell === undefined ? "" : String(cell);
+/** Text in one line, without any markup of its own. */
+export function mdText(text: string): string {
   return visible(text)
     .replace(/\n/g, " ")
     .replace(/([\\|`*_<>[\]])/g, "\\$1");

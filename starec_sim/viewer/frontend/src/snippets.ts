@@ -1,7 +1,8 @@
-// The command line and the Python lines that show the same as a page.
+// The command line and the Python lines that show the same as a page. Where they show less, a
+// comment in them says what is left out.
 
-import { quoted } from "./text";
-import type { Address, RunRow } from "./types";
+import { brief, count, quoted } from "./text";
+import type { Address, ComparedSide, RunRow } from "./types";
 
 type Recorded = Pick<RunRow, "name" | "folder">;
 
@@ -55,25 +56,74 @@ type Trial = { arm: string; seed: number };
 const sqlText = (value: string) => `'${value.replace(/'/g, "''")}'`;
 const sqlTrait = (name: string) => `json_extract(profile_json, ${sqlText(`$.${JSON.stringify(name)}`)})`;
 
-function ofSteps(run: Recorded, { arm, seed }: Trial, columns: string[], tests: string[], by: string) {
-  const where = [`arm = ${sqlText(arm)}`, `seed = ${seed}`, ...tests].join(" and ");
-  const all = [...columns, "round(avg(slow), 3) as slow"].join(", ");
-  const from = "steps join users using (arm, seed, user)";
-  return about("sql", run, `select ${all} from ${from} where ${where} group by ${by}`);
+function ofTrial({ arm, seed }: Trial, tests: string[] = []) {
+  return [`arm = ${sqlText(arm)}`, `seed = ${seed}`, ...tests].join(" and ");
 }
 
-/** How people behave; `traits` are the values of traits that they must have. */
-export function peopleCommand(run: Recorded, trial: Trial, traits: [string, string][]) {
-  const columns = ["user", "count(distinct round) as visits", "count(*) as steps"];
-  const tests = traits.map(([name, value]) => `${sqlTrait(name)} = ${sqlText(value)}`);
-  return ofSteps(run, trial, columns, tests, "user");
+/** What a page shows and a snippet does not, as the words of a comment. */
+function without(left: string[]): string | null {
+  return left.length ? `without ${brief(left.join(", ")).replace(/\*\//g, "* /")}` : null;
+}
+
+/** The people of a page: parts of their texts, FIELD:VALUE filters, and the order. */
+export interface ChosenPeople {
+  q: string;
+  /** Traits with exact values. */
+  traits: [string, string][];
+  /** Whole numbers of the columns. */
+  counts: [string, string][];
+  /** Ranges of numbers and "other values", which the server makes. */
+  classes: [string, string][];
+  fields: string[];
+  sort: string;
+  descending: boolean;
+}
+
+/** What `peopleCommand` calls columns of the list. */
+const PEOPLE_COLUMNS = new Map([
+  ["visits", "visits"],
+  ["steps", "steps"],
+  ["flaws", "flaws"],
+  ["slow_share", "slow"],
+]);
+
+/** The people of a page and how they behave, those who never visited too. */
+export function peopleCommand(run: Recorded, trial: Trial, people: ChosenPeople) {
+  const words = sqlText(people.q.toLowerCase());
+  const searched = ["user", ...people.fields.map(sqlTrait)];
+  const tests = [
+    ...people.traits.map(([name, value]) => `${sqlTrait(name)} = ${sqlText(value)}`),
+    ...(people.q ? [`(${searched.map((text) => `instr(lower(${text}), ${words})`).join(" or ")})`] : []),
+  ];
+  const counts = people.counts.filter(([name, value]) => PEOPLE_COLUMNS.get(name) && /^\d+$/.test(value));
+  const having = counts.map(([name, value]) => `${PEOPLE_COLUMNS.get(name)} = ${value}`).join(" and ");
+  const { sort, descending } = people;
+  const order = PEOPLE_COLUMNS.get(sort) ?? (people.fields.includes(sort) ? sqlTrait(sort) : null);
+  const left = without([
+    ...[...people.classes, ...people.counts.filter((each) => !counts.includes(each))].map(
+      (each) => `the filter ${each.join(": ")}`,
+    ),
+    ...(sort && !order ? [`the order by ${sort}`] : []),
+  ]);
+  const columns =
+    "user, count(distinct round) as visits, count(step) as steps, " +
+    "coalesce(sum(flaws_json <> '{}'), 0) as flaws, round(avg(slow), 3) as slow";
+  const query = [
+    `select ${columns} from users left join steps using (arm, seed, user)`,
+    `where ${ofTrial(trial, tests)} group by user`,
+    having && `having ${having}`,
+    order && `order by ${order}${descending ? " desc" : ""} nulls last`,
+    left && `/* ${left} */`,
+  ];
+  return about("sql", run, query.filter(Boolean).join(" "));
 }
 
 /** How people with each value of a trait behave; without a trait, everybody. */
 export function populationCommand(run: Recorded, trial: Trial, trait: string | undefined) {
   const value = trait === undefined ? "arm" : `${sqlTrait(trait)} as ${JSON.stringify(trait)}`;
-  const columns = [value, "count(distinct user) as users", "count(*) as steps"];
-  return ofSteps(run, trial, columns, [], "1");
+  const columns = `${value}, count(distinct user) as users, count(*) as steps, round(avg(slow), 3) as slow`;
+  const from = "steps join users using (arm, seed, user)";
+  return about("sql", run, `select ${columns} from ${from} where ${ofTrial(trial)} group by 1`);
 }
 
 /** Python that reads a table of a run, and keeps the rows with these values. */
@@ -81,6 +131,7 @@ export function python(
   run: Recorded,
   table: "steps" | "turns" | "rollouts" | "metrics",
   where: Record<string, string | number | null> = {},
+  ...comments: string[]
 ): string {
   const tests = Object.entries(where)
     .filter(([, value]) => value !== null)
@@ -91,7 +142,28 @@ export function python(
     "",
     `run = read_run(${JSON.stringify(place(run))})`,
     ...(counted ? ["# rounds and steps count from 0 in tables"] : []),
+    ...comments.map((comment) => `# ${comment}`),
     `rows = [row for row in run.${table}()${tests.length ? ` if ${tests.join(" and ")}` : ""}]`,
+  ].join("\n");
+}
+
+/** Python that reads the steps of the people of a page. */
+export function pythonOfPeople(run: Recorded, trial: Trial, people: ChosenPeople): string {
+  const left = [
+    ...(people.q ? [`the words ${people.q}`] : []),
+    ...[...people.counts, ...people.classes].map((each) => `the filter ${each.join(": ")}`),
+  ];
+  const tests = people.traits.map(
+    ([name, value]) => ` and row.profile.get(${JSON.stringify(name)}) == ${JSON.stringify(value)}`,
+  );
+  const ofTrial = `row.arm == ${JSON.stringify(trial.arm)} and row.seed == ${trial.seed}`;
+  return [
+    "from starec_sim import read_run",
+    "",
+    `run = read_run(${JSON.stringify(place(run))})`,
+    ...(left.length ? [`# ${without(left)}`] : []),
+    `users = {row.user for row in run.users() if ${ofTrial}${tests.join("")}}`,
+    `rows = [row for row in run.steps() if ${ofTrial} and row.user in users]`,
   ].join("\n");
 }
 
@@ -99,22 +171,50 @@ function fromZero(name: string, value: string | number | null) {
   return typeof value === "number" && (name === "round" || name === "step") ? value - 1 : value;
 }
 
-/** Python that reads two runs. */
-export function pythonOfTwo(a: string, b: string): string {
-  const read = (name: string, folder: string) => `${name} = read_run(${JSON.stringify(folder)})`;
-  return ["from starec_sim import read_run", "", read("a", a), read("b", b)].join("\n");
+type Filters = Record<string, string | null>;
+
+/** `name="value"` of those that have a value. */
+const named = (given: Filters) =>
+  Object.entries(given).flatMap(([name, value]) => (value ? [`${name}=${JSON.stringify(value)}`] : []));
+
+/** Python that searches a run. */
+export function pythonOfSearch(run: Recorded, words: string, given: Filters, limit: number): string {
+  const query = [JSON.stringify(words), ...named(given), `limit=${limit}`].join(", ");
+  return [
+    "from pathlib import Path",
+    "from starec_sim.traces.search import Query, search_run",
+    "",
+    `folder = Path(${JSON.stringify(place(run))})`,
+    `found = search_run(folder, Query(${query}))`,
+  ].join("\n");
 }
 
-/** Python that reads all runs of a list. */
-export function pythonOfAll(runs: Recorded[]): string {
-  const folders = runs.map((run) => `    ${JSON.stringify(place(run))},`);
+/** Python that compares an arm of a run with an arm of another. */
+export function pythonOfTwo(a: ComparedSide, b: ComparedSide, user: string | null): string {
+  const folders = [a, b].map(({ folder }) => `Path(${JSON.stringify(folder)})`);
+  const arms = [a, b].map(({ arm }) => `Choice(${JSON.stringify(arm)})`);
+  return [
+    "from pathlib import Path",
+    "from starec_sim.traces.compare import compare",
+    "from starec_sim.traces.sides import Choice",
+    "",
+    `found = compare(${[...folders, ...arms, ...named({ user })].join(", ")})`,
+  ].join("\n");
+}
+
+/** Python that reads all runs of a list. Those with a damaged manifest cannot be read. */
+export function pythonOfAll(runs: RunRow[]): string {
+  const whole = runs.filter((run) => run.status !== "damaged");
+  const lost = runs.length - whole.length;
   return [
     "from starec_sim import read_run",
     "",
     "folders = [",
-    ...folders,
+    ...whole.map((run) => `    ${JSON.stringify(place(run))},`),
     "]",
+    ...(lost ? [`# without ${count(lost, "damaged run")}`] : []),
     "runs = [read_run(folder) for folder in folders]",
+    "rows = [(run.folder.name, run.manifest.kind, run.manifest.status) for run in runs]",
   ].join("\n");
 }
 

@@ -78,6 +78,14 @@ export function count(n: number, noun: string): string {
   return `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
+/** What an attempt is, as starec_sim/runs/attempts.py says; empty for the question of a node. */
+export function attemptText(attempt: number): string {
+  if (attempt >= 10_000) return "another visit of the group";
+  if (attempt >= 1_000) return "a follow-up ranking";
+  if (attempt >= 100) return "another answer of the group";
+  return attempt ? "repair" : "";
+}
+
 /** An argument of a shell command, quoted where it has to be. */
 export function quoted(argument: string): string {
   return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replace(/'/g, "'\\''")}'`;

@@ -42,6 +42,7 @@ export interface RunRow {
   arms: string[];
   seeds: number[];
   users: number | null;
+  /** Of all arms and seeds together; null where no number is configured. */
   rounds_done: number;
   rounds: number | null;
   headline: { metric: string; value: number | null }[];
@@ -73,6 +74,8 @@ export interface Overview {
     ended: string | null;
     rounds_done: number;
     rounds: number | null;
+    /** Arms times seeds. */
+    trials: number;
     experiment: string;
     digest: string | null;
     version: string;
@@ -131,6 +134,8 @@ export interface PersonRow {
   left_round: number | null;
   /** The metric `People.spark` in each round. */
   spark: (number | null)[];
+  /** In a bundle: the classes of traits that differ from the values, such as "18 to 25". */
+  classes?: Record<string, string>;
 }
 
 /** `api/runs/RUN/people?arm&seed&sort&descending&q&where=FIELD:VALUE&offset&limit`. */
@@ -143,6 +148,8 @@ export interface People {
   fields: string[];
   /** The metric that is drawn by round; null if none is on record. */
   spark: string | null;
+  /** In a bundle that has the first people alone: how many; filters look among them. */
+  embedded?: number;
 }
 
 export interface VisitStep {
@@ -241,8 +248,6 @@ export interface StepPage {
     summary: string;
     shown: string[];
     gained: Experience[];
-    /** false: what she experienced before the run is not on record. */
-    complete?: boolean;
     /** true: the schedule wrote the summary. */
     edited?: boolean;
   };
@@ -426,6 +431,7 @@ export interface Group {
   at: Address | null;
   mean: number;
   std: number;
+  /** Whether all answers earned the same. */
   zero_variance: boolean;
   /** What DPO compared, by numbers of answers; null in a training with GRPO. */
   pairs: { chosen: number; rejected: number; margin: number }[] | null;
@@ -433,7 +439,8 @@ export interface Group {
     number: number;
     reward: number;
     components: Record<string, number>;
-    advantage: number;
+    /** Null in a training with DPO, which learns from pairs. */
+    advantage: number | null;
     tokens: number;
     version: string;
     text: string | null;
@@ -542,9 +549,8 @@ export interface Notes {
 export interface AskOptions {
   policies: string[];
   max_samples: number;
-  /** Why nothing can be asked; null when it can. */
-  refused: string | null;
-  hint?: string;
+  /** How more policies can be asked; empty where all of them can. */
+  hint: string;
 }
 
 /** The answer to a POST of AskQuestion to `api/runs/RUN/ask`. */

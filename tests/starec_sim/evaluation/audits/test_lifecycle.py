@@ -9,7 +9,7 @@ import pytest
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from starec_sim import read_run, resume
-from starec_sim.errors import PausedError, PolicyError, RunError
+from starec_sim.errors import ConfigError, PausedError, PolicyError, RunError
 from starec_sim.evaluation.audits import folder as files
 from starec_sim.policies.gateway import endpoint_client
 from starec_sim.runs.ledger import read_ledger
@@ -134,6 +134,42 @@ def test_a_session_that_was_stopped_between_its_pages_goes_on(audited, asked, tm
     report = audited("Picky", "activity", users=3, runs_dir=tmp_path)
     assert text(report) == text(undisturbed)
     assert len(asked) == calls + 1, "the one that was stopped is asked again"
+
+
+def test_an_audit_can_have_a_budget_from_its_start(audited, asked, tmp_path) -> None:
+    def again(**settings):
+        return audited("Moody", "form", users=USERS, runs_dir=tmp_path, **settings)
+
+    with pytest.raises(PausedError, match="calls 5 of 5") as paused:
+        again(budget={"calls": 5})
+    assert paused.value.options == "--budget calls=10"
+    folder = the_only(tmp_path)
+    assert read_manifest(folder).budget == {"calls": 5} and len(asked) == 5
+    with pytest.raises(PausedError, match="calls 5 of 5"):
+        again()
+    report = again(budget={"calls": None})
+    assert the_only(tmp_path) == folder and len(asked) == report.about["calls"]
+
+
+def test_money_is_limited_only_where_the_price_is_known(audited, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="policy has no price"):
+        audited("Moody", "form", users=USERS, runs_dir=tmp_path, budget={"usd": 1})
+    assert not list(tmp_path.iterdir())
+
+
+def test_sigterm_lets_an_audit_end_what_it_asks_and_pause(audited, asked, tmp_path) -> None:
+    def again():
+        return audited("Moody", "retest", users=USERS, concurrency=2, runs_dir=tmp_path)
+
+    at = REPLAYED + 3
+    asked.at(at, lambda: signal.raise_signal(signal.SIGTERM))
+    with pytest.raises(PausedError, match="SIGTERM"):
+        again()
+    folder = the_only(tmp_path)
+    assert read_manifest(folder).status == "paused"
+    assert len(asked) - at <= 1 and recorded_calls(folder) == len(asked)
+    report = again()
+    assert len(asked) == report.about["calls"], "nothing is asked twice"
 
 
 @pytest.fixture

@@ -43,6 +43,21 @@ def test_what_earlier_processes_spent_counts():
         call(guard, 1)
 
 
+def test_another_run_gets_what_is_left_and_what_it_spends_counts():
+    guard = BudgetGuard(Budget(calls=10, usd=4, hours=1), Spent(calls=4, usd=2, seconds=1800))
+    call(guard, 1)
+    guard.spend_elsewhere(Spent(calls=3, usd=0.5, seconds=900))
+    left = guard.left_for(Spent(calls=3, usd=0.5, seconds=900))
+    assert (left.calls, left.tokens, left.usd) == (3 + 2, None, 0.5 + 1)
+    assert left.hours == pytest.approx(0.25 + 0.5, abs=0.01), "its time passes here as well"
+    guard.check()
+    guard.spend_elsewhere(Spent(calls=5, usd=0.5))
+    assert guard.left_for(Spent(calls=5)).calls == 5
+    with pytest.raises(PausedError, match="calls 10 of 10"):
+        guard.check()
+    assert guard.spent().calls == 1, "only its own calls are written down"
+
+
 def test_hours_are_counted_over_all_processes():
     now = [0.0]
     guard = BudgetGuard(Budget(hours=1), Spent(seconds=3000), lambda: now[0])

@@ -10,6 +10,9 @@ from contextlib import closing
 
 import pytest
 
+from starec_sim.traces import traits
+from starec_sim.traces.values import as_json
+from starec_sim.viewer import bundle
 from starec_sim.viewer.bundle import make_bundle
 from tests.starec_sim.viewer.browser.conftest import settle
 from tests.starec_sim.viewer.conftest import play
@@ -221,22 +224,100 @@ def test_the_keys_are_listed_and_work(open_page):
     title(page, "Runs")
 
 
-def test_a_page_is_copied_in_four_forms(open_page, folder):
-    granted = ["clipboard-read", "clipboard-write"]
-    page = open_page("run/feed/step/u2/2/1?arm=loop&seed=3", permissions=granted)
+def copies(open_page, view):
+    """Copy a page in all forms."""
+    page = open_page(view, permissions=["clipboard-read", "clipboard-write"])
     copied = {}
     for what in ("Command line", "Markdown", "JSON", "Python"):
         page.locator("summary", has_text="Copy").click()
-        page.get_by_role("button", name=what).click()
+        page.get_by_role("button", name=re.compile(f"^{what}")).click()
         expect(page.get_by_text(f"Copied: {what}")).to_be_visible()
         copied[what] = page.evaluate("navigator.clipboard.readText()")
+    return copied
+
+
+def test_a_page_is_copied_in_four_forms(open_page, folder):
+    copied = copies(open_page, "run/feed/step/u2/2/1?arm=loop&seed=3")
     command = shlex.split(copied["Command line"])
     assert command[2] == str(folder / "feed")  # it works in every folder
     del command[2]
     assert command == ["starec", "why", "u2", "2", "--step", "1", "--arm", "loop", "--seed", "3"]
     assert copied["Markdown"].startswith("# u2, round 2, step 1 of feed")
     assert json.loads(copied["JSON"])["at"]["user"] == "u2"
+    assert "# prompts and answers are in run.turns()" in copied["Python"]
     compile(copied["Python"], "copied", "exec")
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        "people?arm=loop&seed=3&q=U1&sort=people.steps&descending=1",
+        "people?arm=loop&seed=3&where=gender:F&where=visits:2&sort=people.slow_share",
+        "people?arm=random&seed=3&where=gender:gone",
+    ],
+)
+def test_what_is_copied_of_people_lists_the_people_of_the_page(open_page, starec, view):
+    copied = copies(open_page, f"run/feed/{view}")
+    shown = json.loads(copied["JSON"])["rows"]
+    status, found, said = starec(*shlex.split(copied["Command line"])[1:], "--json")
+    assert (status, said) == (0, "")
+    listed, columns = json.loads(found)["rows"], ("user", "visits", "steps", "flaws")
+    assert {tuple(row[:4]) for row in listed} == {tuple(row[n] for n in columns) for row in shown}
+    if "sort=people.steps" in view:
+        assert [row[2] for row in listed] == [row["steps"] for row in shown]
+    names = {}
+    exec(copied["Python"], names)
+    if "q=" not in view:
+        assert {row.user for row in names["rows"]} == {row["user"] for row in shown}
+    else:
+        assert "# without the words U1" in copied["Python"]
+
+
+def test_the_markdown_of_a_step_says_what_its_page_says(open_page, folder):
+    play(
+        folder,
+        name="edited",
+        rounds=2,
+        environment={"use": "ranking", "choices": 2, "candidates": 5},
+        agent={"use": "star", "recall": {"use": "hashing", "top": 2}},
+        arms={"main": {"schedule": [{"round": 2, "memory": {"u2": "Likes westerns alone."}}]}},
+    ).rename(folder / "edited")
+    try:
+        view = "run/edited/step/u2/2/1?arm=main&seed=3"
+        page = open_page(view)
+        said = "The summary was set by the schedule, at the beginning of a round."
+        expect(page.get_by_role("region", name="Remembered")).to_contain_text(said)
+        regions = page.locator("article section h2").all_inner_texts()
+        did = page.get_by_role("region", name="Did").locator("p").last.inner_text()
+        copied = copies(open_page, view)["Markdown"]
+    finally:
+        shutil.rmtree(folder / "edited")
+    heads = re.findall("^## (.*)$", copied, re.MULTILINE)
+    assert heads[:2] == ["Did", "Remembered"] and set(heads[:6]) <= set(regions)
+    did = did.replace(">", "\\>")
+    for words in (did, said, "\nRecalled:\n\n- ", "Reward: ", "The gate says: "):
+        assert words in copied
+    assert ("She thought again" in copied) != ("She went on" in copied)
+
+
+def test_what_a_copied_command_leaves_out_stands_in_it(open_page, starec, folder):
+    copied = copies(open_page, "run/feed/people?arm=loop&seed=3&where=liked:3&sort=people.chosen")
+    assert "/* without the filter liked: 3, the order by chosen */" in copied["Command line"]
+    assert starec(*shlex.split(copied["Command line"])[1:])[0] == 0
+    assert "# without the filter liked: 3" in copied["Python"]
+
+
+@pytest.mark.parametrize(
+    ("view", "same"),
+    [
+        ("run/feed/search?q=watch&where=user:u2", "total"),
+        ("compare?a=feed&b=feed&arm_a=loop&arm_b=random&user=u1", "common_users"),
+    ],
+)
+def test_python_that_is_copied_finds_what_the_page_shows(open_page, view, same):
+    copied, names = copies(open_page, view), {}
+    exec(copied["Python"], names)
+    assert as_json(names["found"])[same] == json.loads(copied["JSON"])[same]
 
 
 @pytest.mark.parametrize(
@@ -314,6 +395,34 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     expect(page.get_by_role("searchbox")).to_have_count(0)  # nothing that a saved page cannot do
     page.goto(f"file://{file}#/run/feed/notes")
     expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
+    page.close()
+
+
+def test_a_saved_page_says_how_many_people_its_list_leaves_out(
+    browser, folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bundle, "_LISTED", 4)
+    monkeypatch.setattr(traits, "MAX_VALUES", 2)
+    file = tmp_path / "page.html"
+    file.write_text(make_bundle(folder / "feed", ["u2"]).page)
+    page = browser.new_page()
+    page.goto(f"file://{file}#/run/feed/people?arm=loop&seed=3")
+    expect(page.locator("main")).to_contain_text("11 users. This page lists the first 4")
+    ages = page.get_by_role("table", name="People").locator("tbody td:nth-child(2)")
+    page.get_by_role("link", name="age", exact=True).click()
+    expect(page).to_have_url(re.compile("sort=people.age"))
+    settle(page)
+    assert list(map(int, ages.all_inner_texts())) == sorted(map(int, ages.all_inner_texts()))
+    page.goto(f"file://{file}#/run/feed/population?arm=loop&seed=3")
+    found = 0
+    ranges = page.get_by_role("table", name="age").locator("th a")
+    expect(ranges.first).to_be_visible()
+    for words, link in [(each.inner_text(), each.get_attribute("href")) for each in ranges.all()]:
+        page.goto(f"file://{file}{link}")
+        expect(page.get_by_role("list", name="Filters")).to_contain_text(words)
+        settle(page)
+        found += rows(page, "People").count()
+    assert found == 4
     page.close()
 
 

@@ -19,6 +19,11 @@ export function components(
   });
 }
 
+/** Weighted components that the environment does not report: the training adds them. */
+export function missing(reward: Record<string, number>, weights?: Record<string, number> | null): string[] {
+  return Object.keys(weights ?? {}).filter((name) => !(name in reward));
+}
+
 export function total(parts: Component[]): number {
   return parts.reduce((sum, part) => sum + part.weighted, 0);
 }
@@ -40,7 +45,7 @@ export function RewardBar({
   const scale = WIDTH / Math.max(gains + losses, 1e-9);
   let right = losses * scale;
   let left = right;
-  const missing = Object.keys(weights ?? {}).filter((name) => !(name in reward));
+  const added = missing(reward, weights);
   const words = parts.map((part) => `${part.name} ${number(part.weighted)}`).join(", ");
   return (
     <div class="reward">
@@ -89,17 +94,16 @@ export function RewardBar({
             </tr>
           ))}
           <tr class="sum">
-            <th scope="row">{!weights ? "sum, unweighted" : missing.length ? "sum of these" : "reward"}</th>
+            <th scope="row">{!weights ? "sum, unweighted" : added.length ? "sum of these" : "reward"}</th>
             <td class="number" colSpan={weights ? 3 : 1}>
               {number(total(parts))}
             </td>
           </tr>
         </tbody>
       </table>
-      {missing.length > 0 && (
+      {added.length > 0 && (
         <p class="quiet">
-          The training adds{" "}
-          {missing.map((name) => `${visible(name)} × ${number(weights?.[name])}`).join(", ")}.
+          The training adds {added.map((name) => `${visible(name)} × ${number(weights?.[name])}`).join(", ")}.
         </p>
       )}
     </div>

@@ -90,7 +90,7 @@ export function slateColumns(places: SlatePlace[]): Column<SlatePlace>[] {
     },
     has("rating") && {
       name: "rating",
-      head: "found",
+      head: "lived",
       about: "Her true rating, where this step revealed it",
       value: (place) => place.rating,
       left: true,

@@ -26,10 +26,6 @@ export function AskView({ run, route }: ViewProps) {
         <Await of={loaded}>
           {(page) => {
             const turn = page.turns.find((each) => each.node === "fast") ?? page.turns[0];
-            if (known.refused)
-              return (
-                <ErrorPage failure={{ error: known.refused, ...(known.hint ? { hint: known.hint } : {}) }} />
-              );
             if (!turn) return <Empty command={whyCommand(run, at)}>No policy was asked in this step.</Empty>;
             if (!turn.recorded) return <ErrorPage failure={notRecorded(run.name)} />;
             return <Form key={`${at.round}/${at.step}`} run={run} page={page} turn={turn} options={known} />;
@@ -137,6 +133,7 @@ function Form({
           </button>
         </div>
         {!author.trim() && <p class="quiet">Name an author: the answers become a note.</p>}
+        {options.hint && <p class="quiet">Policies: {options.hint}.</p>}
       </Part>
       <Part name="Answers">
         <Answers state={state} turn={turn} />

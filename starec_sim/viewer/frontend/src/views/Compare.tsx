@@ -117,7 +117,7 @@ function Compared({ path, route }: { path: string; route: Route }) {
                     asMarkdown(CHANGED, view.configuration),
                   ),
                 command: diffCommand(a, b, { arm: a.arm, "arm-b": b.arm, user }),
-                python: pythonOfTwo(a.folder, b.folder),
+                python: pythonOfTwo(a, b, user),
               }}
             >
               A is {visible(name(a))}, B is {visible(name(b))}.{" "}

@@ -52,7 +52,7 @@ export function GroupView({ run, route }: ViewProps) {
               mean {number(group.mean)}, deviation {number(group.std)}
               {group.pairs && ` · ${count(group.pairs.length, "pair")}, learned from with DPO`}
               {group.zero_variance && (
-                <strong class="warn"> · all rewards are equal: the group teaches nothing</strong>
+                <strong class="warn"> · all earned the same: the group teaches nothing</strong>
               )}
             </PageHead>
             <Chips />
@@ -67,7 +67,7 @@ export function GroupView({ run, route }: ViewProps) {
             <Part name="Answers" note="Side by side, best first." wide>
               <div class="members" tabIndex={0} role="group" aria-label="Answers, best first">
                 {[...group.members]
-                  .sort((a, b) => b.advantage - a.advantage)
+                  .sort((a, b) => (b.advantage ?? b.reward) - (a.advantage ?? a.reward))
                   .map((member) => (
                     <Answer key={member.number} member={member} learned={learnedAs(group, member)} />
                   ))}
@@ -103,7 +103,7 @@ function columns(group: Group): Column<Member>[] {
 }
 
 function advantageColumns(group: Group): Column<Member>[] {
-  const largest = Math.max(1e-9, ...group.members.map((member) => Math.abs(member.advantage)));
+  const largest = Math.max(1e-9, ...group.members.map((member) => Math.abs(member.advantage ?? 0)));
   return [
     {
       name: "advantage",
@@ -116,7 +116,7 @@ function advantageColumns(group: Group): Column<Member>[] {
       head: "",
       plain: true,
       value: () => null,
-      cell: (member) => <AdvantageBar share={member.advantage / largest} />,
+      cell: (member) => <AdvantageBar share={(member.advantage ?? 0) / largest} />,
     },
   ];
 }

@@ -39,7 +39,7 @@ export function NotesView({ run }: ViewProps) {
               python: pythonOfNotes(run),
             }}
           >
-            {count(notes.length, "note")} beside the run; its record stays as it is.{" "}
+            {count(notes.length, "note")} of readers beside the run; its record stays as it is.{" "}
             {notes.length > 0 && !isBundle && (
               <a href={api(run.name, "notes")} download="notes.json">
                 Save as a file
@@ -47,7 +47,7 @@ export function NotesView({ run }: ViewProps) {
             )}
           </PageHead>
           <Chips />
-          <Part name="Marks" note="Steps that readers marked or asked again.">
+          <Part name="Notes of readers" note="Steps that readers marked or asked again.">
             {notes.length === 0 ? (
               <Empty>
                 Nothing is marked yet. Choose one of the{" "}

@@ -9,7 +9,7 @@ import { SearchBox } from "../parts/SearchBox";
 import { asMarkdown, sortOf, Table, type Column } from "../parts/Table";
 import { TrialChoice, trialOf } from "../parts/Trial";
 import { go, href, withParams } from "../router";
-import { peopleCommand, python, showCommand } from "../snippets";
+import { peopleCommand, pythonOfPeople, showCommand } from "../snippets";
 import { count, number, percent, visible } from "../text";
 import type { People, PersonRow } from "../types";
 
@@ -35,6 +35,7 @@ export function PeopleView({ run, route }: ViewProps) {
   return (
     <Await of={loaded}>
       {(people) => {
+        const shown = { ...chosen(people, asked.where, asked.q), sort, descending };
         const table = columns(people, (row) => href(["run", run.name, "person", row.user], trial));
         return (
           <>
@@ -43,16 +44,15 @@ export function PeopleView({ run, route }: ViewProps) {
               copy={{
                 json: people,
                 markdown: () => mdPage(`People of ${run.name}`, asMarkdown(table, people.rows)),
-                command: peopleCommand(run, trial, traitsOf(people, asked.where)),
-                python: python(run, "steps", {
-                  arm: trial.arm,
-                  seed: trial.seed,
-                }),
+                command: peopleCommand(run, trial, shown),
+                python: pythonOfPeople(run, trial, shown),
               }}
             >
               {count(people.total, "user")}
               {filtered && " fit the filters"}
               {people.visited < people.total && `, ${number(people.visited)} of them visited`}
+              {people.embedded !== undefined &&
+                `. This page lists the first ${number(people.embedded)}, and filters them alone`}
             </PageHead>
             <div class="tools">
               <SearchBox
@@ -74,7 +74,11 @@ export function PeopleView({ run, route }: ViewProps) {
                 columns={table}
                 rows={people.rows}
                 rowKey={(row) => row.user}
-                served={{ total: people.total, offset, limit: LIMIT }}
+                served={{
+                  total: Math.min(people.total, people.embedded ?? people.total),
+                  offset,
+                  limit: LIMIT,
+                }}
               />
             )}
           </>
@@ -84,11 +88,18 @@ export function PeopleView({ run, route }: ViewProps) {
   );
 }
 
-/** The filters that name a trait and its value; those of ranges and counts are left out. */
-function traitsOf({ rows }: People, where: string[]): [string, string][] {
-  return where
-    .map((each) => each.split(/:(.*)/s) as [string, string])
-    .filter(([name, value]) => rows.every((row) => row.profile[name] === value));
+/** Which people these are, for the snippets. A class of a trait is no value of a row. */
+function chosen({ fields, rows }: People, where: string[], q: string | null) {
+  const filters = where.map((each) => each.split(/:(.*)/s).slice(0, 2) as [string, string]);
+  const traits = filters.filter(([name]) => fields.includes(name));
+  const exact = traits.filter(([name, value]) => rows.every((row) => row.profile[name] === value));
+  return {
+    q: q ?? "",
+    traits: exact,
+    classes: traits.filter((each) => !exact.includes(each)),
+    counts: filters.filter((each) => !traits.includes(each)),
+    fields,
+  };
 }
 
 function columns({ fields, spark }: People, link: (row: PersonRow) => string): Column<PersonRow>[] {

@@ -30,7 +30,7 @@ export function PopulationView({ run, route }: ViewProps) {
               json: view,
               markdown: () => mdPage(`Population of ${run.name}`, ...view.traits.map(traitMarkdown)),
               command: populationCommand(run, trial, view.traits[0]?.trait),
-              python: python(run, "steps", { ...trial }),
+              python: python(run, "steps", { ...trial }, "the page has means of these by trait: run.users()"),
             }}
           >
             Of {visible(trial.arm)}, seed {trial.seed}. Choose a value to see these people.

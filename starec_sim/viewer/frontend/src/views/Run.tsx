@@ -36,7 +36,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
               mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
             ),
           command: view.command ?? showCommand(run),
-          python: python(run, "metrics"),
+          python: python(run, "metrics", {}, "calls, errors and counts are in run.turns() and run.steps()"),
         }}
       >
         <Facts of={of} />
@@ -137,10 +137,11 @@ function Facts({ of }: { of: Overview["run"] }) {
     of.rounds && of.rounds !== of.rounds_done
       ? `${of.rounds_done} of ${of.rounds} rounds`
       : count(of.rounds_done, "round");
+  const played = of.trials > 1 ? `${rounds} in ${of.trials} trials` : rounds;
   return (
     <>
       {of.kind} · <span class={`status ${of.status}`}>{of.status}</span> · {time(of.started)}
-      {of.ended && ` to ${time(of.ended)}`} · {count(of.users, "user")} · {rounds} ·{" "}
+      {of.ended && ` to ${time(of.ended)}`} · {count(of.users, "user")} · {played} ·{" "}
       {of.seeds.length === 1 ? `seed ${of.seeds[0]}` : `seeds ${of.seeds.join(", ")}`} · starec-sim{" "}
       {visible(of.version)}
       {of.digest && (

@@ -134,6 +134,7 @@ function columns(all: RunRow[], picked: string[], pick: (name: string) => void):
     {
       name: "rounds",
       head: "rounds",
+      about: "Of all arms and seeds together",
       value: (run) => run.rounds_done,
       cell: (run) =>
         run.rounds && run.rounds !== run.rounds_done

@@ -3,8 +3,8 @@ import type { ViewProps } from "../App";
 import { mdPage, mdTable } from "../markdown";
 import { Chips, Value } from "../parts/Chips";
 import { Await, Empty, PageHead } from "../parts/Page";
-import { python, searchCommand } from "../snippets";
-import { number, visible } from "../text";
+import { pythonOfSearch, searchCommand } from "../snippets";
+import { attemptText, number, visible } from "../text";
 import type { SearchResult } from "../types";
 
 const LIMIT = 200;
@@ -48,13 +48,13 @@ export function SearchView({ run, route }: ViewProps) {
                       hit.at.round,
                       hit.at.step,
                       hit.node,
-                      hit.where,
+                      [hit.where, attemptText(hit.attempt)].filter(Boolean).join(", "),
                       hit.snippet.map((part) => part.text).join(""),
                     ]),
                   ),
                 ),
               command: searchCommand(run, q, { node, user, arm }),
-              python: python(run, "turns", { node, user, arm }),
+              python: pythonOfSearch(run, q, { node, user, arm }, LIMIT),
             }}
           >
             {result.more && "more than "}
@@ -84,7 +84,9 @@ export function SearchView({ run, route }: ViewProps) {
                       <Value field="node" value={hit.node} />,{" "}
                     </>
                   )}
-                  {hit.where}, <Value field="arm" value={hit.at.arm} />
+                  {hit.where}
+                  {hit.attempt > 0 && ` (${attemptText(hit.attempt)})`},{" "}
+                  <Value field="arm" value={hit.at.arm} />
                 </span>
                 <p>
                   {hit.snippet.map((part, place) =>

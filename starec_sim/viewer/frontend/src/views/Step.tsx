@@ -45,7 +45,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
           json: page,
           markdown: () => stepMarkdown(run.name, page),
           command: whyCommand(run, at),
-          python: python(run, "steps", { ...at }),
+          python: python(run, "steps", { ...at }, "prompts and answers are in run.turns()"),
         }}
       >
         <Moves page={page} run={run} visits={visits} />
@@ -80,7 +80,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       </Part>
       <Part
         name="Second thought"
-        note={page.slow ? "The slow node was asked." : "The slow node was not asked."}
+        note={page.slow ? "She thought again: the slow node was asked." : "She went on."}
       >
         <p>
           The gate says: <strong>{brief(page.reason) || "nothing"}</strong>

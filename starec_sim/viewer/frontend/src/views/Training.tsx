@@ -30,7 +30,7 @@ export function TrainingView({ run, route }: ViewProps) {
                 json: view,
                 markdown: () => mdPage(`Training ${run.name}`, stepsMarkdown(learned)),
                 command: showCommand(run),
-                python: python(run, "rollouts"),
+                python: python(run, "rollouts", {}, "metrics of each step are in steps.jsonl of the folder"),
               }}
             >
               {count(learned.length, "step")}, {count(view.versions.length, "version")} of the weights

@@ -1,38 +1,90 @@
-import { mdBlock, mdPage } from "../markdown";
+import { mdBlock, mdPage, mdText } from "../markdown";
+import { components, missing, total } from "../parts/Reward";
 import { slateColumns } from "../parts/Slate";
 import { asMarkdown } from "../parts/Table";
-import { number, visible } from "../text";
-import type { StepPage } from "../types";
-import { outcome } from "./step_parts";
+import { count, number, visible } from "../text";
+import type { StepPage, Turn } from "../types";
+import { didText, endingText, flawsText, outcome, SET_BY_SCHEDULE } from "./step_parts";
 
 const MARK = { added: "+", removed: "-", kept: " " } as const;
 
 /** A step as Markdown, in the order of its page. */
 export function stepMarkdown(run: string, page: StepPage): string {
   const { at } = page;
-  const traits = Object.entries(page.profile)
-    .map(([name, value]) => `${name}: ${value}`)
-    .join(", ");
-  const rewards = Object.entries(page.reward)
-    .map(([name, value]) => `${name} ${number(value)}`)
-    .join(", ");
+  const traits = Object.entries(page.profile).map(([name, value]) => `${name}: ${value}`);
   return mdPage(
     `${at.user}, round ${at.round}, step ${at.step} of ${run}`,
-    `${visible(at.arm)}, seed ${at.seed}. ${visible(traits)}`,
-    "## Remembered",
-    mdBlock(page.memory_before.summary || "no summary yet"),
+    mdText(`${at.arm}, seed ${at.seed}. ${traits.join(", ")}`),
+    "## Did",
+    mdText(didText(page)),
+    page.repaired && "The first answer could not be read; the second could.",
+    flawsText(page) && `Flaws of the answer: ${mdText(flawsText(page))}`,
+    ...memory(page),
     "## Was shown",
     asMarkdown(slateColumns(page.slate), page.slate),
-    ...page.turns.flatMap((turn) => [
-      `## Call of ${visible(turn.node)}${turn.attempt ? ", repair" : ""} (${visible(turn.policy)})`,
-      ...turn.messages.flatMap(([role, content]) => [`### ${visible(role)}`, mdBlock(content)]),
-      "### answer",
-      mdBlock(turn.completion),
-    ]),
-    "## Came of it",
-    `${page.experiences.map((each) => `${visible(each.item.title)}: ${outcome(each)}`).join("; ") || "Nothing was revealed"}. ` +
-      `Reward: ${visible(rewards) || "none"}. Gate: ${page.slow ? "slow" : "fast"}, ${visible(page.reason)}.`,
+    ...cameOfIt(page),
+    "## Second thought",
+    mdText(`${page.slow ? "She thought again" : "She went on"}. The gate says: ${page.reason || "nothing"}`),
     "## Remembers now",
     mdBlock(page.changes.map((change) => `${MARK[change.op]} ${change.text}`).join("\n"), "diff"),
+    ...page.turns.flatMap(call),
   );
+}
+
+function memory({ memory_before: before, recalled, turns }: StepPage): (string | false)[] {
+  return [
+    "## Remembered",
+    `After ${count(before.steps, "step")}.`,
+    mdBlock(before.summary || "no summary yet"),
+    before.edited === true && SET_BY_SCHEDULE,
+    before.shown.length > 0 && `In the prompt:\n\n${list(before.shown)}`,
+    turns.some((turn) => !turn.recorded) &&
+      "The experiences in the prompt are not on record (record: decisions).",
+    recalled?.length === 0 && "Recalled: nothing fits this slate.",
+    Boolean(recalled?.length) &&
+      `Recalled:\n\n${list((recalled ?? []).map(({ item, score }) => `${item.title} ${number(score)}`))}`,
+  ];
+}
+
+function cameOfIt(page: StepPage): (string | false)[] {
+  const { reward, reward_weights: weights, experiences } = page;
+  const parts = components(reward, weights);
+  const named = parts.map(
+    ({ name, value, weight }) => `${name} ${number(value)}${weights ? ` × ${number(weight ?? 0)}` : ""}`,
+  );
+  const added = missing(reward, weights).map((name) => `${name} × ${number(weights?.[name])}`);
+  const groups = [
+    [page.group, "The group that was learned from"],
+    [page.summary_group, "The group of her summary"],
+  ] as const;
+  return [
+    "## Came of it",
+    experiences.length > 0
+      ? list(experiences.map((each) => `${each.item.title}: ${outcome(each)}${from(each.source)}`))
+      : "Nothing was revealed.",
+    mdText(endingText(page)),
+    mdText(`Reward: ${named.join(", ") || "none"}${weights ? `; together ${number(total(parts))}` : ""}.`),
+    added.length > 0 && mdText(`The training adds ${added.join(", ")}.`),
+    ...groups.map(([place, name]) => Boolean(place) && `${name}: step ${place?.step}, ${place?.group}.`),
+  ];
+}
+
+const from = (source: string) => (source === "world" ? "" : ` (${source})`);
+
+const list = (lines: string[]) => lines.map((line) => `- ${mdText(line)}`).join("\n");
+
+function call(turn: Turn): (string | false)[] {
+  const name = `## Call of ${turn.node}${turn.attempt ? ", repair" : ""} (${turn.policy})`;
+  if (!turn.recorded) return [visible(name), "Prompt and answer are not on record (record: decisions)."];
+  return [
+    visible(name),
+    ...turn.messages.flatMap(([role, content]) => [`### ${visible(role)}`, mdBlock(content)]),
+    "### answer",
+    mdBlock(turn.completion),
+    ...(turn.reasoning && !turn.completion.includes(turn.reasoning)
+      ? ["### reasoning", mdBlock(turn.reasoning)]
+      : []),
+    Boolean(turn.error) && `The answer cannot be read: ${mdText(turn.error)}`,
+    Boolean(turn.failure) && `The call failed: ${mdText(turn.failure)}`,
+  ];
 }

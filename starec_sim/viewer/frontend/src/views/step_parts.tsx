@@ -4,14 +4,18 @@ import { Stars } from "../parts/Stars";
 import { LongText } from "../parts/Text";
 import { href } from "../router";
 import { brief, count, number, visible } from "../text";
-import type { Experience, RunRow, StepPage, Turn } from "../types";
+import type { Experience, RunRow, SlatePlace, StepPage, Turn } from "../types";
+
+/** Said of a summary that no step wrote. */
+export const SET_BY_SCHEDULE = "The summary was set by the schedule, at the beginning of a round.";
 
 /** What she remembered before the step. */
 export function Memory({ page }: { page: StepPage }) {
-  const { summary, shown, complete } = page.memory_before;
+  const { summary, shown, edited } = page.memory_before;
   return (
     <>
       {summary ? <LongText text={summary} class="columns" /> : <p class="quiet">No summary yet.</p>}
+      {edited && <p class="quiet">{SET_BY_SCHEDULE}</p>}
       {shown.length > 0 && (
         <details>
           <summary>{count(shown.length, "experience")} in the prompt</summary>
@@ -25,7 +29,6 @@ export function Memory({ page }: { page: StepPage }) {
       {page.turns.some((turn) => !turn.recorded) && (
         <p class="quiet">The experiences in the prompt are not on record (record: decisions).</p>
       )}
-      {complete === false && <p class="quiet">What she experienced before the run is not on record.</p>}
       {page.recalled && (
         <>
           <h3>Recalled</h3>
@@ -63,51 +66,44 @@ export function Thought({ turn }: { turn: Turn | undefined }) {
   );
 }
 
-/** Her decision in one sentence, with what was wrong with the answer. */
-export function Did({ page }: { page: StepPage }) {
-  const flaws = Object.entries(page.flaws)
+/** Her decision in one sentence. */
+export function didText(page: StepPage): string {
+  const { slate } = page;
+  const watched = slate.filter((place) => place.watched);
+  const ranked = slate.filter((place) => place.rank !== null).sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
+  const titles = (places: SlatePlace[]) => places.map(({ item }) => brief(item.title));
+  if (ranked.length === 0 && slate.some((place) => place.watched !== null)) {
+    const acted = watched.map(({ item, action }) => `${brief(item.title)} (${visible(action ?? "")})`);
+    const named = (acts(slate) ? acted : titles(watched)).join(", ");
+    const then = page.leave ? " Then she left." : page.ending ? "" : " Then she stayed.";
+    const verb = acts(slate) ? "Did something with" : "Watched";
+    return `${verb} ${watched.length} of ${slate.length}${named && `: ${named}`}.${then}`;
+  }
+  const first = titles(ranked.slice(0, 3)).join(" > ");
+  return `Ranked ${ranked.length} of ${slate.length}${first && `, first: ${first}`}.`;
+}
+
+/** What was wrong with the answer; empty for a clean one. */
+export function flawsText({ flaws }: StepPage): string {
+  return Object.entries(flaws)
     .map(([name, n]) => `${name} ${n}`)
     .join(", ");
-  const watched = page.slate.filter((place) => place.watched);
-  const ranked = page.slate
-    .filter((place) => place.rank !== null)
-    .sort((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
+}
+
+/** Her decision, with what was wrong with the answer. */
+export function Did({ page }: { page: StepPage }) {
   return (
     <>
-      {ranked.length === 0 && page.slate.some((place) => place.watched !== null) ? (
-        <p>
-          {acts(page.slate) ? "Did something with" : "Watched"} {watched.length} of {page.slate.length}
-          {watched.length > 0 && (
-            <>
-              :{" "}
-              {watched
-                .map(({ item, action }) =>
-                  acts(page.slate) ? `${brief(item.title)} (${visible(action ?? "")})` : brief(item.title),
-                )
-                .join(", ")}
-            </>
-          )}
-          .{page.leave ? " Then she left." : page.ending ? "" : " Then she stayed."}
-        </p>
-      ) : (
-        <p>
-          Ranked {ranked.length} of {page.slate.length}
-          {ranked.length > 0 && (
-            <>
-              , first:{" "}
-              {ranked
-                .slice(0, 3)
-                .map((place) => brief(place.item.title))
-                .join(" > ")}
-            </>
-          )}
-          .
-        </p>
-      )}
+      <p>{didText(page)}</p>
       {page.repaired && <p>The first answer could not be read; the second could.</p>}
-      {flaws && <p class="warn">Flaws of the answer: {visible(flaws)}</p>}
+      {flawsText(page) && <p class="warn">Flaws of the answer: {visible(flawsText(page))}</p>}
     </>
   );
+}
+
+/** Whether the visit goes on. */
+export function endingText({ ending }: StepPage): string {
+  return ending ? `The visit ends: ${brief(ending)}` : "The visit goes on.";
 }
 
 /** How an item turned out, in words. */
@@ -139,7 +135,7 @@ export function Outcome({ page, run }: { page: StepPage; run: RunRow }) {
         ) : (
           <p>Nothing was revealed.</p>
         )}
-        <p class="quiet">{page.ending ? `The visit ends: ${brief(page.ending)}` : "The visit goes on."}</p>
+        <p class="quiet">{endingText(page)}</p>
       </div>
       <div>
         <RewardBar reward={page.reward} weights={page.reward_weights} />
