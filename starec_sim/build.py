@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ from starec_sim.boundary import checked_agent
 from starec_sim.cards import card
 from starec_sim.data_specs import data_spec
 from starec_sim.dataset import Dataset
-from starec_sim.environment import EndingEvents, Environment, ScheduledEvents
+from starec_sim.environment import EndingEvents, Environment, ScheduledEvents, ScheduledSlates
 from starec_sim.errors import ConfigError, PluginError, StarecError, did_you_mean
 from starec_sim.executors.cohort import Cohort
 from starec_sim.executors.executor import Executor, PerUser
@@ -180,14 +180,68 @@ def apply_events(environment: Environment, arm: Arm, round: int) -> None:
         round: From 0.
 
     Raises:
-        ConfigError: An event names what is not there.
+        ConfigError: An event or a slate names what is not there.
     """
-    for event in arm.events_at(round):
+    change = arm.change_at(round)
+    for event in change.events:
         # The environment has the ability: `Experiment.resolve` has checked its class.
         if not event.ends:
             cast(ScheduledEvents, environment).apply(event.name, event.settings)
         else:
             cast(EndingEvents, environment).end(event.name, event.settings)
+    if change.slates:
+        users = _rows_of_users(environment, change.slates, "slate")
+        items = {item.id: row for row, item in enumerate(environment.items)}
+        cast(ScheduledSlates, environment).set_slates(
+            {users[user]: _slate(user, slate, items) for user, slate in change.slates.items()}
+        )
+
+
+def _slate(user: str, slate: Sequence[str], items: Mapping[str, int]) -> list[int]:
+    """Return the rows of the items that a user is shown.
+
+    Raises:
+        ConfigError: An item is not there, or is named twice.
+    """
+    for number, item in enumerate(slate):
+        if item not in items:
+            raise ConfigError(
+                f'slate: there is no item "{item}", which {user} is to see; '
+                f"{did_you_mean(item, items)}",
+                hint="name items by their ids, as `starec why` does",
+            )
+        if item in slate[:number]:
+            raise ConfigError(
+                f'slate: {user} is to see the item "{item}" twice', hint="name each item once"
+            )
+    return [items[item] for item in slate]
+
+
+def check_users(arm: Arm, round: int, environment: Environment) -> None:
+    """Check that the users whom the schedule names for a round are there.
+
+    Raises:
+        ConfigError: One is not there.
+    """
+    change = arm.change_at(round)
+    _rows_of_users(environment, change.memories, "memory")
+    _rows_of_users(environment, change.slates, "slate")
+
+
+def _rows_of_users(environment: Environment, users: Iterable[str], at: str) -> dict[str, int]:
+    """Return the rows of all users, by id.
+
+    Raises:
+        ConfigError: One of these users is not there.
+    """
+    rows = {user.id: row for row, user in enumerate(environment.users)}
+    for user in users:
+        if user not in rows:
+            raise ConfigError(
+                f'{at}: there is no user "{user}"; {did_you_mean(user, rows)}',
+                hint="name users by their ids, as `starec show` does",
+            )
+    return rows
 
 
 def edited_memories(
@@ -205,14 +259,9 @@ def edited_memories(
     Raises:
         ConfigError: There is no such user.
     """
-    edits, edited = arm.memories_at(round), {}
-    rows = {user.id: row for row, user in enumerate(environment.users)} if edits else {}
+    edits, edited = arm.change_at(round).memories, {}
+    rows = _rows_of_users(environment, edits, "memory") if edits else {}
     for user, summary in edits.items():
-        if user not in rows:
-            raise ConfigError(
-                f'memory: there is no user "{user}"; {did_you_mean(user, rows)}',
-                hint="name users by their ids, as `starec show` does",
-            )
         row = rows[user]
         memory = memories.get(row) or first_memory(environment, agent, row)
         edited[row] = replace(memory, summary=summary)

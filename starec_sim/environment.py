@@ -170,6 +170,29 @@ class EndingEvents(ScheduledEvents, Protocol):
 
 
 @runtime_checkable
+class ScheduledSlates(Protocol):
+    """An environment, or the class of one, in which a schedule can set what a user sees first.
+
+    This is an optional ability.
+    """
+
+    def set_slates(self, slates: Mapping[int, Sequence[int]]) -> None:
+        """Set the first slate that users see in the round that begins next, and in no other.
+
+        Called before `begin_round`. What it sets is part of `state` until `end_round`. Users who
+        are not named see what they would see anyway.
+
+        Args:
+            slates: By row of the user, the rows of at least one item, each once, in the order in
+                which she sees them.
+
+        Raises:
+            ConfigError: A slate cannot be shown, for example because it has too many items.
+        """
+        ...
+
+
+@runtime_checkable
 class GrowingCatalogue(Protocol):
     """An environment whose catalogue changes from round to round.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
@@ -11,9 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
-from starec_sim.errors import ConfigError, RunError, did_you_mean
+from starec_sim.errors import ConfigError, RunError
 from starec_sim.executors.settings import ExecutorSettings
-from starec_sim.glossary import METRICS, OF_ACTIONS, metric_name
+from starec_sim.glossary import check_metric_names, metric_name
 from starec_sim.plugin_files import from_folder
 from starec_sim.plugins import Plugin, Spec, spec_or
 from starec_sim.policies.abilities import check_price
@@ -27,7 +27,13 @@ from starec_sim.population.settings import (
 from starec_sim.runs.code import CodeRules, code_of_file
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.levels import RecordLevel
-from starec_sim.schedule import ScheduledChange, ScheduledEvent, in_order, scheduled_event
+from starec_sim.schedule import (
+    ScheduledChange,
+    ScheduledEvent,
+    check_sets_slates,
+    in_order,
+    scheduled_event,
+)
 from starec_sim.settings import (
     HINT,
     Settings,
@@ -160,7 +166,10 @@ class Experiment(Settings):
             at = f"arms.{name}" if self.arms else ""
             experiment, before = validate(Experiment, values, at), f"{at}." if at else ""
             arms[name] = _scheduled(_resolved(name, experiment, before), before)
-        _check_metrics(self.report.metrics, arms.values())
+        environments = [part.environment.type for arm in arms.values() for part in arm.all()]
+        if all(isinstance(each, OwnMetrics) for each in environments):
+            own = {name for each in environments for name in each.own_metrics}
+            check_metric_names(self.report.metrics, own)
         return arms
 
 
@@ -182,13 +191,9 @@ class Arm(NamedTuple):
         """Return the arm as it is in a round, from 0."""
         return next((c.arm for c in reversed(self.changes) if c.round <= round), self)
 
-    def events_at(self, round: int) -> tuple[ScheduledEvent, ...]:
-        """Return what happens at the beginning of a round, from 0."""
-        return next((c.events for c in self.changes if c.round == round), ())
-
-    def memories_at(self, round: int) -> Mapping[str, str]:
-        """Return the summaries that replace those of users when a round, from 0, begins."""
-        return next((c.memories for c in self.changes if c.round == round), {})
+    def change_at(self, round: int) -> ArmChange:
+        """Return what the schedule has for the beginning of a round, from 0."""
+        return next((c for c in self.changes if c.round == round), ArmChange(round, self))
 
     def of_kinds(self) -> list[Arm]:
         """Return the arm as it is for each kind of users, or the arm itself without kinds."""
@@ -208,6 +213,7 @@ class ArmChange(NamedTuple):
     events: tuple[ScheduledEvent, ...] = ()
     """What happens at its beginning, after the change."""
     memories: Mapping[str, str] = MappingProxyType({})
+    slates: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def _scheduled(arm: Arm, at: str) -> Arm:
@@ -236,7 +242,10 @@ def _scheduled(arm: Arm, at: str) -> Arm:
             happens = scheduled_event(of, entry.event, f"{key}.event", ends=entry.ends)
             events = (*events, happens)
         memories = {**(before.memories if is_next else {}), **entry.memory}
-        now = ArmChange(entry.round - 1, after, events, memories)
+        if entry.slate:
+            check_sets_slates(after.environment.type, f"{key}.slate")
+        slates = {**(before.slates if is_next else {}), **entry.slate}
+        now = ArmChange(entry.round - 1, after, events, memories, slates)
         changes[-1 if is_next else len(changes) :] = [now]
     return arm._replace(changes=tuple(changes))
 
@@ -265,23 +274,6 @@ def _parts(arm: Arm) -> tuple[Any, ...]:
     """Return what can change during a run, with defaults filled in."""
     kinds = [(each.agent, each.experiment.policies) for each in arm.of_kinds()]
     return arm.environment, kinds
-
-
-def _check_metrics(names: Sequence[str], arms: Iterable[Arm]) -> None:
-    """Check that there are metrics of these names, where the environments name their own."""
-    known = list(METRICS)
-    for environment in (part.environment.type for arm in arms for part in arm.all()):
-        if not isinstance(environment, OwnMetrics):
-            return
-        known += environment.own_metrics
-    for name in names:
-        if name not in known and not name.startswith(OF_ACTIONS):
-            near = did_you_mean(name, [*known, *(info.label for info in METRICS.values())])
-            raise ConfigError(
-                f'report.metrics: there is no metric "{name}"; {near}',
-                hint="`starec show RUN --explain` says what the metrics of a run mean; an "
-                "environment names those of its own in `own_metrics`",
-            )
 
 
 def _resolved(name: str, experiment: Experiment, at: str) -> Arm:

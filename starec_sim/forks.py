@@ -26,11 +26,16 @@ from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
 from starec_sim.yaml_files import key_value, read_spec
 
-_MEMORY = "memory."
+_MEMORY, _SLATE = "memory.", "slate."
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
 _EVENT = "e.g. --event remove,attribute=genre,value=Drama"
-_OPTION = {"set": "--set ", "event": "--event ", "memory": "--set memory."}
-_IN_SCHEDULE = re.compile(r"^(?:arms\..+?\.)?schedule\.\d+\.(set|event|memory)(\.?)", re.MULTILINE)
+_OPTION = {
+    **{"set": "--set ", "event": "--event "},
+    **{"memory": "--set memory.", "slate": "--set slate."},
+}
+_IN_SCHEDULE = re.compile(
+    rf"^(?:arms\..+?\.)?schedule\.\d+\.({'|'.join(_OPTION)})(\.?)", re.MULTILINE
+)
 
 
 class ForkResult(NamedTuple):
@@ -63,7 +68,8 @@ def fork(
         at_round: The last round that is the same, from 1.
         changes: `key=value` pairs that hold from the next round on, of `environment`, `agent` and
             `policies`. `rounds=N` sets how many rounds the fork has in all; `memory.USER=TEXT`
-            replaces what a user has written of herself.
+            replaces what a user has written of herself; `slate.USER=ITEM,ITEM` is what she sees
+            first in that round.
         scheduled: Events that happen at the beginning of the next round, each with settings after
             commas: `remove,attribute=genre,value=Drama`.
         arm: The only arm that is forked; all when None.
@@ -156,12 +162,15 @@ def _forked(
         ConfigError: A change is wrong, or changes nothing.
         PluginError: A plug-in is not found.
     """
-    # What a user remembers is a text, which would be read as YAML if it were the value of a key.
-    texts = [text for text in changes if text.startswith(_MEMORY) and "=" in text]
-    memory = {user: text for user, _, text in (e[len(_MEMORY) :].partition("=") for e in texts)}
-    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in changes if text not in texts)
+    # Texts and ids would be read as YAML if they were values of keys.
+    memory, slates = _of_users(changes, _MEMORY), _of_users(changes, _SLATE)
+    keys = [text for text in changes if not text.startswith((_MEMORY, _SLATE)) or "=" not in text]
+    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in keys)
     rounds = pairs.pop("rounds", experiment.rounds)
     more: list[dict[str, Any]] = [{"memory": memory}] if memory else []
+    if slates:
+        by_user = {user: [id.strip() for id in ids.split(",")] for user, ids in slates.items()}
+        more.append({"slate": by_user})
     more += [{"event": read_spec(text, "event", _EVENT)} for text in scheduled]
     if not pairs and not more:
         raise ConfigError("nothing is changed, so the fork would be the run", hint=_EXAMPLE)
@@ -187,6 +196,12 @@ def _forked(
         f"the fork has {forked.rounds} rounds, so none comes after round {at_round}",
         hint=f"pass a smaller --at-round, or more rounds: --set rounds={at_round + 5}",
     )
+
+
+def _of_users(changes: Iterable[str], of: str) -> dict[str, str]:
+    """Return the texts after `=` by user, of the changes that begin with `memory.` or `slate.`."""
+    texts = (text[len(of) :] for text in changes if text.startswith(of) and "=" in text)
+    return {user: text for user, _, text in (each.partition("=") for each in texts)}
 
 
 def _with_change(

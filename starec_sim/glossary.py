@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import inf, isnan
 from typing import Literal, NamedTuple
 
+from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.types import STAR_RANGE
 
 
@@ -103,6 +104,26 @@ def metric_name(printed: str) -> str:
     """
     labels = {info.label.casefold(): name for name, info in METRICS.items()}
     return printed if printed in METRICS else labels.get(printed.casefold(), printed)
+
+
+def check_metric_names(names: Iterable[str], own: Collection[str]) -> None:
+    """Check that there are metrics of these names in a report.
+
+    Args:
+        names: What is to be reported.
+        own: The metrics that the environments name.
+
+    Raises:
+        ConfigError: One is not there.
+    """
+    for name in names:
+        if name not in METRICS and name not in own and not name.startswith(OF_ACTIONS):
+            known = [*METRICS, *own, *(info.label for info in METRICS.values())]
+            raise ConfigError(
+                f'report.metrics: there is no metric "{name}"; {did_you_mean(name, known)}',
+                hint="`starec show RUN --explain` says what the metrics of a run mean; an "
+                "environment names those of its own in `own_metrics`",
+            )
 
 
 def place(name: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from starec_sim.environment import EndingEvents, ScheduledEvents
+from starec_sim.environment import EndingEvents, ScheduledEvents, ScheduledSlates
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.plugins import Spec
 from starec_sim.settings import Settings, validate
@@ -26,13 +26,17 @@ class ScheduledChange(Settings):
     """An event that the environment knows, and its settings: `{use: remove, items: [i7]}`."""
     memory: dict[str, Annotated[str, Field(min_length=1, max_length=4000)]] = Field(default={})
     """By the id of a user, the summary that replaces hers; what she experienced stays."""
+    slate: dict[str, Annotated[tuple[str, ...], Field(min_length=1, max_length=1000)]] = Field(
+        default={}
+    )
+    """By the id of a user, the ids of the items that she sees on the first page of this round."""
     until: int | None = Field(default=None, ge=3)
     """The first round without the event; it holds until the end of the run when empty."""
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.set and self.event is None and not self.memory:
-            raise ValueError("name keys in `set`, an `event`, or users in `memory`")
+        if not self.set and self.event is None and not self.memory and not self.slate:
+            raise ValueError("name keys in `set`, an `event`, or users in `memory` or `slate`")
         if self.until is not None and self.event is None:
             raise ValueError("`until` ends an `event`; another entry sets keys back")
         if self.until is not None and self.until <= self.round:
@@ -53,6 +57,8 @@ class Due(NamedTuple):
     """Whether the event ends in this round."""
     memory: Mapping[str, str] = MappingProxyType({})
     """By user, the summary that replaces hers."""
+    slate: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """By user, the items that she sees first."""
 
 
 def in_order(schedule: Sequence[ScheduledChange], rounds: int, at: str) -> list[Due]:
@@ -75,10 +81,28 @@ def in_order(schedule: Sequence[ScheduledChange], rounds: int, at: str) -> list[
                     f"{key}.{name}: is {round}, and the run has {rounds} rounds",
                     hint="name a round that is played, or raise rounds",
                 )
-        due.append(Due(entry.round, key, entry.set, entry.event, memory=entry.memory))
+        here = Due(entry.round, key, entry.set, entry.event, False, entry.memory, entry.slate)
+        due.append(here)
         if entry.until is not None:
             due.append(Due(entry.until, key, {}, entry.event, ends=True))
     return sorted(due, key=lambda each: (each.round, not each.set, not each.ends))
+
+
+def check_sets_slates(environment: Any, at: str) -> None:
+    """Check that a schedule can set slates of an environment.
+
+    Args:
+        environment: The class of the environment.
+        at: The dotted key of the slates, for messages.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if not issubclass(environment, ScheduledSlates):
+        raise ConfigError(
+            f"{at}: the environment {environment.__name__} lets no schedule set what users see",
+            hint="`feed` does; in an environment of yours, write a method `set_slates`",
+        )
 
 
 class ScheduledEvent(NamedTuple):

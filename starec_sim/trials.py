@@ -10,7 +10,14 @@ from typing import NamedTuple
 
 from starec_sim.agent import Agent, ChecksEnvironment
 from starec_sim.boundary import PluginBoundary, ships, watched_calls
-from starec_sim.build import Builder, apply_events, build_executor, edited_memories, prompt_hashes
+from starec_sim.build import (
+    Builder,
+    apply_events,
+    build_executor,
+    check_users,
+    edited_memories,
+    prompt_hashes,
+)
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError, RunError, StarecError
@@ -278,15 +285,14 @@ class Trials:
                         "histories or popularity than before",
                         hint="change keys that leave these as they are, or compare two arms",
                     )
-                _try_change(before, changed, arm, change.round, self.builder.agent(change.arm))
+                _try_change(before, changed, arm, change.round)
                 before = changed
-            if not any(change.memories for change in arm.changes):
+            if not any(change.memories or change.slates for change in arm.changes):
                 continue
             for seed in self.seeds[1:]:  # it may have other users
                 environment = self.builder.environment(arm, seed)
                 for change in arm.changes:
-                    agent = self.builder.agent(change.arm)
-                    _try_memories(environment, arm, change.round, agent)
+                    _try_users(environment, arm, change.round)
 
 
 def _edited(
@@ -298,9 +304,7 @@ def _edited(
     return state._replace(memories={**state.memories, **edited})
 
 
-def _try_change(
-    before: Environment, changed: Environment, arm: Arm, round: int, agent: Agent
-) -> None:
+def _try_change(before: Environment, changed: Environment, arm: Arm, round: int) -> None:
     """Let an environment take over from the one before it, with what the schedule has for a round.
 
     Raises:
@@ -314,21 +318,21 @@ def _try_change(
             f"{when} the environment cannot take over the state of the one before: {error.message}",
             hint="let `restore` take that state, or compare two arms",
         ) from error
+    _try_users(changed, arm, round)
     try:
         apply_events(changed, arm, round)
     except ConfigError as error:
         raise ConfigError(f"{when}: {error.message}", hint=error.hint) from error
-    _try_memories(changed, arm, round, agent)
 
 
-def _try_memories(environment: Environment, arm: Arm, round: int, agent: Agent) -> None:
-    """Edit the memories that the schedule edits in a round.
+def _try_users(environment: Environment, arm: Arm, round: int) -> None:
+    """Check that the users whom the schedule names for a round are there.
 
     Raises:
-        ConfigError: A user is not there.
+        ConfigError: One is not.
     """
     try:
-        edited_memories(arm, round, agent, environment, {})
+        check_users(arm, round, environment)
     except ConfigError as error:
         raise ConfigError(f"{_when(arm, round)}: {error.message}", hint=error.hint) from error
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Container, Mapping, Sequence
+from math import isnan
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -118,13 +119,8 @@ class FeedEnvironment:
 
     def history(self, user: int) -> tuple[Experience, ...]:
         """Return the rated part of the user's known log."""
-        known = self._log.of(user)
         source = "logged" if self._truth.source == "model" else self._truth.source
-        return tuple(
-            shared_experience(item, rating, source)
-            for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
-            if not np.isnan(rating)
-        )
+        return self._log.rated(user, source)
 
     def apply(self, event: str, settings: BaseModel) -> None:
         """Let a scheduled event happen."""
@@ -135,6 +131,10 @@ class FeedEnvironment:
     def end(self, event: str, settings: BaseModel) -> None:
         """End an event that happened with these settings."""
         self._events.end(event, settings)
+
+    def set_slates(self, slates: Mapping[int, Sequence[int]]) -> None:
+        """Set the first page of users in the next round."""
+        self._events.set_slates(slates, min(self.config.page_size, len(self.items)))
 
     def live(self) -> NDArray[np.bool_]:
         """Return that every item is part of the catalogue, also one that an event removed."""
@@ -171,6 +171,7 @@ class FeedEnvironment:
             if self._events.changes_slates:
                 size = self.config.page_size
                 items, scores, ads = self._events.arranged(items, scores, size, wanted)
+            items, scores = self._events.slates.arranged(user, items, scores)
             if len(items):
                 truth = self._truth.of(user, self._events.rated_as(items), round)
                 truth = self._events.shifted(user, items, *truth)
@@ -225,13 +226,15 @@ class FeedEnvironment:
     def slate_facts(
         self, user: int, steps: Sequence[Step], observation: Observation
     ) -> Mapping[str, Sequence[float | None]]:
-        """Return the recommender's score of each item on the page, and the user's true stars."""
+        """Return the recommender's score of each item that it ranked, and the true stars."""
         offer, page = self._offers[user], self._page(steps)
-        return {"score": offer.scores[page].tolist(), "truth": offer.stars[page].tolist()}
+        scores = [None if isnan(score) else score for score in offer.scores[page].tolist()]
+        return {"score": scores, "truth": offer.stars[page].tolist()}
 
     def end_round(self, visits: Sequence[Visit]) -> Mapping[str, float]:
         """Change moods, append what was watched to the log, and refit if it is time."""
         self._offers = {}  # a kilobyte for each visitor
+        self._events.slates.set({})
         self._moods.move(visits)
         new = self._log.append(visits)
         if self.config.refit_every:

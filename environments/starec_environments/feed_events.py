@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
 
+from starec_environments.feed_slates import FeedSlates
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.settings import Settings
 from starec_sim.types import FloatArray, IntArray, Item, User
@@ -116,6 +117,7 @@ class FeedEvents:
 
     def __init__(self, items: Sequence[Item], users: Sequence[User]) -> None:
         self._of_data, self._users = tuple(items), users
+        self.slates = FeedSlates()
         self._let_happen([])
 
     @property
@@ -217,6 +219,27 @@ class FeedEvents:
         shown = np.array(rows[:wanted], np.int64)
         return items[shown], scores[shown], marks
 
+    def set_slates(self, slates: Mapping[int, Sequence[int]], page_size: int) -> None:
+        """Set the first page of users in the next round.
+
+        Raises:
+            ConfigError: It has another size, or holds an item that is shown no more.
+        """
+        for user, items in slates.items():
+            who = self._users[user].id
+            if len(items) != page_size:
+                raise ConfigError(
+                    f"slate: a page has {page_size} items, and {len(items)} are named for {who}",
+                    hint=f"name {page_size} items",
+                )
+            if gone := [self.items[item].id for item in items if self._removed[item]]:
+                raise ConfigError(
+                    f'slate: {who} is to see the item "{gone[0]}", which is shown no more: '
+                    "an event removed it",
+                    hint="name another item, or remove the event",
+                )
+        self.slates.set(slates)
+
     def rated_as(self, items: IntArray) -> IntArray:
         """Return the items of the data as which users rate items."""
         return self._rated_as[items]
@@ -244,13 +267,15 @@ class FeedEvents:
         return "\n".join(self._messages[user])
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Return the events that happened; nothing before the first."""
+        """Return the events that happened and the pages that are set; nothing without any."""
         if not self._happened:
-            return {}
-        return {"events": np.array(json.dumps(self._happened, ensure_ascii=False))}
+            return self.slates.state()
+        events = np.array(json.dumps(self._happened, ensure_ascii=False))
+        return {"events": events, **self.slates.state()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Let the events of a state happen, and no others."""
+        """Let the events of a state happen, and no others, and set its pages."""
+        self.slates.restore(state)
         happened = json.loads(str(state.get("events", "[]")))
         self._let_happen([(event, values) for event, values in happened])
 

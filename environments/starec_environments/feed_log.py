@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from starec_sim.dataset import Dataset, Interactions
-from starec_sim.types import IntArray, Visit
+from starec_sim.shared_experience import shared_experience
+from starec_sim.types import Experience, IntArray, Visit
 
 Rows = NDArray[np.int32]
 """Rows of users or items, kept in large numbers."""
@@ -65,6 +66,15 @@ class FeedLog:
         """Return what a user consumed before the simulation."""
         start, stop = np.searchsorted(self.known.users, (user, user + 1))
         return self.known.where(np.arange(start, stop))
+
+    def rated(self, user: int, source: str) -> tuple[Experience, ...]:
+        """Return what a user rated before the simulation, with the source of her ratings."""
+        known = self.of(user)
+        return tuple(
+            shared_experience(item, rating, source)
+            for item, rating in zip(known.items.tolist(), known.ratings.tolist(), strict=True)
+            if not np.isnan(rating)
+        )
 
     def append(self, visits: Sequence[Visit]) -> Interactions:
         """Append what was consumed in a round, and return it. Note what was skipped."""

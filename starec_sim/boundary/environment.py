@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
@@ -30,7 +31,7 @@ from starec_sim.boundary.slate_facts import checked_slate_facts
 from starec_sim.boundary.state import checked_state
 from starec_sim.boundary.values import BrokenContract, experiences, json_value, rows, shown
 from starec_sim.environment import Environment, GrowingCatalogue, SlateFacts
-from starec_sim.errors import ContractError
+from starec_sim.errors import ContractError, ContractWarning
 from starec_sim.types import (
     Decision,
     Experience,
@@ -74,6 +75,8 @@ class CheckedEnvironment:
         self._round = 0
         self._shown: dict[int, Observation] = {}
         self._passed: dict[int, dict[int, tuple[Observation, Decision, Feedback]]] = {}
+        self._slates: dict[int, tuple[int, ...]] = {}
+        """The first slates that a schedule sets in the round, by user."""
         self._tells_facts = isinstance(plugin, SlateFacts)
         self._grows = isinstance(plugin, GrowingCatalogue)
         self._live: NDArray[np.bool_] | None = None
@@ -133,6 +136,12 @@ class CheckedEnvironment:
         """Let a scheduled event end."""
         self._boundary.call("end", (event, settings), lambda value: None, lambda: f'"{event}"')
 
+    def set_slates(self, slates: Mapping[int, Sequence[int]]) -> None:
+        """Set what users see first in the round that begins next."""
+        users = [self._who(user) for user in slates]
+        self._boundary.call("set_slates", (slates,), lambda value: None, lambda: ", ".join(users))
+        self._slates = {user: tuple(items) for user, items in slates.items()}
+
     def begin_round(self, round: int) -> list[int]:
         """Prepare a round and return the visitors as ints."""
         self._round = round
@@ -148,6 +157,8 @@ class CheckedEnvironment:
             f"begin_round({self._when()})",
             lambda: self._first_rounds.round_begun(round, visitors),
         )
+        for user in self._slates.keys() - set(visitors):
+            _warn_absent(self._who(user), self._when())
         live = self.live() if self._grows else None
         self._live = None if live is None or live.all() else live
         return visitors
@@ -158,7 +169,7 @@ class CheckedEnvironment:
         observation = self._boundary.call(
             "observe",
             (user, steps),
-            self._checked_observation,
+            lambda value: self._checked_observation(value, user, steps),
             lambda: self._which(user, steps),
             random=self._first_rounds.watches_generators(user, len(steps)),
             handed=self._handed(steps) if watched else None,
@@ -226,6 +237,7 @@ class CheckedEnvironment:
         )
         self._boundary.check(when, self._check_size)
         self._boundary.check(when, lambda: first_rounds.round_ended(visits, figures))
+        self._slates = {}
         return figures
 
     def state(self) -> Mapping[str, NDArray[Any]]:
@@ -258,15 +270,12 @@ class CheckedEnvironment:
         self._checked_items = items
         self._first_rounds.items = self._size.items
 
-    def _checked_observation(self, value: Any) -> Observation:
+    def _checked_observation(self, value: Any, user: int, steps: Sequence[Step]) -> Observation:
         observation = checked_observation(value, self._size.items)
-        if self._live is not None and not all(self._live[item] for item in observation.slate):
-            gone = next(item for item in observation.slate if not self._live[item])
-            raise BrokenContract(
-                f"the slate holds item {gone}, {shown(self.plugin.items[gone].id)}, which cannot "
-                "be shown in this round, as live() says",
-                "leave out what is gone, or let live() return True for it",
-            )
+        if self._live is not None:
+            _check_live(observation, self._live, self.plugin.items)
+        if self._slates and not steps:
+            _check_set(observation, self._slates.get(user, observation.slate))
         return observation
 
     def _checked_visitors(self, value: Any) -> list[int]:
@@ -299,6 +308,33 @@ def checked_environment(environment: Environment) -> CheckedEnvironment:
     if isinstance(environment, CheckedEnvironment):
         return environment
     return CheckedEnvironment(environment)
+
+
+def _check_live(observation: Observation, live: NDArray[np.bool_], items: Sequence[Item]) -> None:
+    if not all(live[item] for item in observation.slate):
+        gone = next(item for item in observation.slate if not live[item])
+        raise BrokenContract(
+            f"the slate holds item {gone}, {shown(items[gone].id)}, which cannot be shown in this "
+            "round, as live() says",
+            "leave out what is gone, or let live() return True for it",
+        )
+
+
+def _warn_absent(who: str, when: str) -> None:
+    warnings.warn(
+        f"{who} does not visit in {when}, so she does not see the slate that the schedule sets "
+        "there",
+        ContractWarning,
+        stacklevel=2,
+    )
+
+
+def _check_set(observation: Observation, slate: tuple[int, ...]) -> None:
+    if observation.slate != slate:
+        raise BrokenContract(
+            f"shows the slate {observation.slate}, and set_slates was given {slate} for her",
+            "show what set_slates was given on the first page of the round that begins next",
+        )
 
 
 def _checked_facts(value: Any) -> Mapping[str, Any]:

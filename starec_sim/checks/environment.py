@@ -18,7 +18,7 @@ from starec_sim.checks.environment_play import (
 )
 from starec_sim.checks.hidden_truth import leaked
 from starec_sim.checks.target import CallPlace, CheckTarget, Journal, compare, fault
-from starec_sim.environment import NamedRewards, OneTask, OwnMetrics
+from starec_sim.environment import NamedRewards, OneTask, OwnMetrics, ScheduledSlates
 from starec_sim.types import Step, Visit
 
 _TRIED = 4
@@ -194,6 +194,44 @@ def restored(target: CheckTarget) -> str:
                 "the arrays that it returned changed while the next round was played",
                 "return copies: {'sold': self.sold.copy()}",
             )
+    return ""
+
+
+def set_slates(target: CheckTarget) -> str:
+    """Let a user see her slate of the second round in the other order, there and nowhere else."""
+    whole = first_play(target)
+    if not isinstance(whole.plugin, ScheduledSlates):
+        return "the environment has no set_slates"
+    slates = {visit.user: visit.steps[0].observation.slate for visit in whole.visits[1]}
+    user = next((user for user, slate in slates.items() if len(slate) > 1), None)
+    if user is None:
+        return "nobody is shown two items in the second round"
+    slate = slates[user][::-1]
+    play, copy = EnvironmentPlay(target).play(1), EnvironmentPlay(target)
+    place = CallPlace("set_slates", play.who(user))
+    play.watch.call(place, play.checked.set_slates, {user: slate})
+    copy.watch.call(place, copy.checked.restore, written_and_read(play.state(0)))
+    users = play.begin(1)
+    copy.begin(1)
+    play.journal.clear()
+    visits = [play.visit(each, 1) for each in users]  # the boundary compares the slate
+    if copy.observe(user, 1, ()).slate != slate:
+        raise play.watch.fault(place, "a copy that is restored shows another slate", WHOLE_STATE)
+    others = {
+        place: text
+        for place, text in play.journal.items()
+        if place.method == "observe" and not place.where.startswith(f"{play.who(user)},")
+    }
+    expected = {place: whole.journal[place] for place in others if place in whole.journal}
+    how = f"after set_slates for {play.who(user)}"
+    compare(target, play.plugin, expected, others, how, "change what she sees, and nothing else")
+    play.end(1, visits)
+    if user in play.begin(2) and play.observe(user, 2, ()).slate == slate:
+        raise play.watch.fault(
+            place,
+            "the slate is shown in the round after the next one as well",
+            "forget it in end_round",
+        )
     return ""
 
 

@@ -50,6 +50,7 @@ _CHECKS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("observe and respond are pure", "asked_again"),
         ("the order of visits and threads do not matter", "other_order"),
         (_STATE, "restored"),
+        ("a schedule can set slates", "set_slates"),
         ("users may leave and return", "returning_users"),
         (_HANDED_OUT, "handed_out"),
         (_RANDOM, "global_random"),

@@ -34,7 +34,8 @@ class ForkOptions:
             metavar="KEY=VALUE",
             help="Change a key of environment, agent or policies after that round, e.g. "
             "environment.recommender.use=random. rounds=N: how many rounds the fork has in all. "
-            "memory.USER=TEXT: the summary that replaces the user's.",
+            "memory.USER=TEXT: the summary that replaces the user's. slate.USER=ITEM,ITEM: the "
+            "items that she sees on the first page of the round after.",
         ),
     ] = None
     event: Annotated[

@@ -191,7 +191,8 @@ def slate_cell(place: SlatePlace, column: str) -> str:
 
 
 def _task(page: StepPage) -> str:
-    return f"{len(page.slate)} to rank" if page.offered.ranks else f"page {page.page}"
+    what = f"{len(page.slate)} to rank" if page.offered.ranks else f"page {page.page}"
+    return f"{what}, set by the schedule" if page.slate_set else what
 
 
 def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:

@@ -1,13 +1,16 @@
-"""What the schedule of a run wrote into the memory of a user."""
+"""What the schedule of a run wrote into the memory of a user, or showed her."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from starec_sim.errors import StarecError
 from starec_sim.runs.folder import CONFIG, configuration
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
+
+if TYPE_CHECKING:
+    from starec_sim.schedule import ScheduledChange
 
 
 def edited_summary(
@@ -78,11 +81,24 @@ def _last_edit(edits: Sequence[MemoryEdit], user_id: str, after: int, until: int
 
 def memory_edits(reader: Reader, trial: RecordedTrial) -> list[MemoryEdit]:
     """Return the memories that the schedule of an arm edits, in the order in which it does."""
+    found = _schedule(reader, trial, "memory")
+    found.sort(key=lambda change: (change.round, not change.set))
+    return [MemoryEdit(change.round - 1, change.memory) for change in found]
+
+
+def sets_slate(reader: Reader, trial: RecordedTrial, user_id: str, round: int) -> bool:
+    """Return whether the schedule sets what a user sees first in a round, from 0."""
+    changes = _schedule(reader, trial, "slate")
+    return any(change.round - 1 == round and user_id in change.slate for change in changes)
+
+
+def _schedule(reader: Reader, trial: RecordedTrial, key: str) -> list[ScheduledChange]:
+    """Return the entries in the schedule of an arm that have a key."""
     folder = reader.path.parent
     text = configuration(folder) if (folder / CONFIG).is_file() else ""  # a record can stand alone
-    if "memory:" not in text:  # a long file takes milliseconds to parse
+    if f"{key}:" not in text:  # a long file takes milliseconds to parse
         return []
-    # `starec why` starts without them: few runs edit memories.
+    # `starec why` starts without them: few schedules have such entries.
     from starec_sim import yaml_files
     from starec_sim.schedule import ScheduledChange
     from starec_sim.settings import validate
@@ -95,11 +111,10 @@ def memory_edits(reader: Reader, trial: RecordedTrial) -> list[MemoryEdit]:
         entries = of_arm["schedule"]
     found = []
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, Mapping) or not entry.get("memory"):
+        if not isinstance(entry, Mapping) or not entry.get(key):
             continue
         try:
             found.append(validate(ScheduledChange, dict(entry), "schedule", recorded=True))
         except StarecError:  # of another version; the rest of the page is readable
             continue
-    found.sort(key=lambda change: (change.round, not change.set))
-    return [MemoryEdit(change.round - 1, change.memory) for change in found]
+    return found

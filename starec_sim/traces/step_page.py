@@ -17,7 +17,7 @@ from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.runs.record_errors import damaged
 from starec_sim.tasks import Task
-from starec_sim.traces.edited_memory import edited_summary
+from starec_sim.traces.edited_memory import edited_summary, sets_slate
 from starec_sim.traces.values import ExperienceRef, GroupPlace, ItemRef, Items, StepAddress
 from starec_sim.types import Experience, Node, Source, Tokens, Turn, acts_by_item
 
@@ -139,6 +139,8 @@ class StepPage:
     recalled: tuple[RecalledRef, ...] | None
     """Oldest first; None if nothing was recalled, or it is not on record."""
     slate: tuple[SlatePlace, ...]
+    slate_set: bool
+    """Whether the schedule set the slate, and not the environment."""
     turns: tuple[TurnPage, ...]
     leave: bool
     flaws: Mapping[str, int]
@@ -208,6 +210,7 @@ def read_step(
         memory_before=_memory(place, summary, gained, found, items, edited is not None),
         recalled=tuple(RecalledRef(items[item], near) for item, near in facts.recalled) or None,
         slate=_slate(found, facts, items, reader.path),
+        slate_set=step == 1 and sets_slate(reader, trial, user_id, round - 1),
         turns=tuple(map(_turn, own_turns(found.turns))),
         leave=found.decision.leave,
         flaws=found.decision.flaws,

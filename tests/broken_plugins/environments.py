@@ -218,6 +218,52 @@ class KeepsTheGivenArray(Sound):
         self.sold = state["sold"]
 
 
+class SetsSlates(Sound):
+    """A schedule can set what a guest sees on the first page."""
+
+    def __init__(self, config, dataset, streams):
+        super().__init__(config, dataset, streams)
+        self.slates = np.zeros((0, 2), np.int64)  # guest and drink
+
+    def set_slates(self, slates):
+        pairs = [(user, item) for user, items in slates.items() for item in items]
+        self.slates = np.array(pairs)
+
+    def slate(self, user, page):
+        drinks = self.slates[self.slates[:, 0] == user, 1]
+        return tuple(drinks.tolist()) if page == 1 and len(drinks) else super().slate(user, page)
+
+    def end_round(self, visits):
+        self.slates = np.zeros((0, 2), np.int64)
+        return super().end_round(visits)
+
+    def state(self):
+        return {"sold": self.sold.copy(), "slates": self.slates.copy()}
+
+    def restore(self, state):
+        self.sold, self.slates = np.array(state["sold"]), np.array(state["slates"])
+
+
+class IgnoresTheSlate(SetsSlates):
+    def slate(self, user, page):
+        return Sound.slate(self, user, page)
+
+
+class SlateForEverybody(SetsSlates):
+    def slate(self, user, page):
+        return super().slate(self.slates[0, 0] if len(self.slates) else user, page)
+
+
+class KeepsTheSlate(SetsSlates):
+    def end_round(self, visits):
+        return Sound.end_round(self, visits)
+
+
+class LosesTheSlate(SetsSlates):
+    def restore(self, state):
+        self.sold = np.array(state["sold"])
+
+
 class EmptyRoundFails(Sound):
     def end_round(self, visits):
         return {"sold per visit": super().end_round(visits)["sold"] / len(visits)}

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from fastapi import HTTPException
 from nemo_gym.base_resources_server import (
     BaseResourcesServerConfig,
     BaseVerifyRequest,
@@ -18,6 +19,7 @@ from nemo_gym.base_resources_server import (
 )
 from pydantic import Field
 
+from starec_sim.errors import ConfigError
 from starec_sim.interop.verifiers_questions import QuestionSource, questions_of
 
 
@@ -54,7 +56,10 @@ class UsersServer(SimpleResourcesServer):
         """Return what an answer earns."""
         source = QuestionSource(self.config.experiment, tuple(self.config.changes), body.seed)
         text = body.response.output_text
-        earned = questions_of(source).reward(body.user, text, self.config.rewards)
+        try:
+            earned = questions_of(source).reward(body.user, text, self.config.rewards)
+        except ConfigError as error:  # the row is not one of this experiment
+            raise HTTPException(422, error.message) from error
         return UsersResponse(
             **body.model_dump(),
             reward=earned.total,

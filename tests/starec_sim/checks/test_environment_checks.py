@@ -47,6 +47,10 @@ FAULTS = {
         "state and restore",
         r"restore\(the state after round 0\): kept the",
     ),
+    "IgnoresTheSlate": ("a schedule", r"observe\(user u0, round 2, page 1\): shows the slate "),
+    "SlateForEverybody": ("a schedule", r"observe\(user u1, .*after set_slates for user u0, ret"),
+    "KeepsTheSlate": ("a schedule", r"set_slates\(user u0\): the slate is shown in the round af"),
+    "LosesTheSlate": ("a schedule", r"set_slates\(user u0\): a copy that is restored shows"),
     "EmptyRoundFails": ("users may leave", r"end_round\(round 3\): raised ZeroDivisionError"),
     "OneRewardForAll": ("what is handed out", r"respond\(user u\d, .*: changed what it was given"),
     "EmptiesTheVisits": ("what is handed out", r"end_round\(round 1\): changed what it was given"),
@@ -78,7 +82,9 @@ def test_a_fault_is_found_and_explained(name, monkeypatch):
     assert found.hint
 
 
-@pytest.mark.parametrize("name", ["Sound", "Choosing", "OwnActions", "TwoActions", "Growing"])
+@pytest.mark.parametrize(
+    "name", ["Sound", "Choosing", "OwnActions", "TwoActions", "Growing", "SetsSlates"]
+)
 def test_a_sound_environment_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
     target.origin = None  # another process is checked below

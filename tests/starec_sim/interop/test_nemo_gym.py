@@ -45,8 +45,11 @@ def test_an_answer_to_a_row_earns_its_reward(tmp_path):
         assert client.post("/seed_session", json={}).status_code == 200
         good = client.post("/verify", json=row | _answer("<ranking>A > B > C > D</ranking>")).json()
         bad = client.post("/verify", json=row | _answer("no idea")).json()
+        other = client.post("/verify", json=row | {"user": "u0"} | _answer("no idea"))
     assert good["reward"] == good["components"]["tier"] + 0.5
     assert (bad["reward"], bad["counters"]["malformed"]) == (-1.0, 1.0)
+    assert other.status_code == 422
+    assert other.json()["detail"].startswith('no user "u0" visits')
 
 
 def _answer(text):
