@@ -56,6 +56,8 @@ def step_as_markdown(folder: Path, page: StepPage, groups: Sequence[Group], prom
         recalled = ((each.item.title, f"{each.score:.3f}") for each in page.recalled)
         parts.append(markdown_table(["recalled", "similarity to the slate"], recalled))
     parts += ["## What she was shown", _slate(page)]
+    if page.slate_set:
+        parts.append("The slate was set by the schedule.")
     if others := also_lived_text(page):
         parts.append(f"Also lived: {markdown_text(others)}")
     parts += ["## What she thought"]

@@ -30,12 +30,12 @@ def attempt_text(attempt: int) -> str:
     """Return what an attempt is; empty for the question of a node.
 
     >>> attempt_text(0), attempt_text(1), attempt_text(103)
-    ('', 'repair', 'another answer of the group')
+    ('', 'repair', 'another answer')
     """
     if attempt >= EPISODE:
         return "another visit of the group"
     if attempt >= FOLLOW_UP:
         return "a follow-up ranking"
     if attempt >= BRANCH:
-        return "another answer of the group"
+        return "another answer"
     return "repair" if attempt else ""

@@ -85,7 +85,7 @@ def test_exported_visits_hold_their_own_answers(starec, training, tmp_path, form
 @pytest.mark.parametrize(
     ("words", "label"),
     [
-        ("branch one", "another answer of the group"),
+        ("branch one", "another answer"),
         ("ranked", "a follow-up ranking"),
         ("lost", "another visit of the group"),
     ],

@@ -82,7 +82,7 @@ export function count(n: number, noun: string): string {
 export function attemptText(attempt: number): string {
   if (attempt >= 10_000) return "another visit of the group";
   if (attempt >= 1_000) return "a follow-up ranking";
-  if (attempt >= 100) return "another answer of the group";
+  if (attempt >= 100) return "another answer";
   return attempt ? "repair" : "";
 }
 

@@ -253,6 +253,8 @@ export interface StepPage {
   };
   recalled?: { item: ItemRef; score: number | null }[] | null;
   slate: SlatePlace[];
+  /** true: the schedule set the slate. */
+  slate_set?: boolean;
   turns: Turn[];
   leave: boolean;
   flaws: Record<string, number>;

@@ -15,7 +15,7 @@ import { brief, count, visible } from "../text";
 import type { Address, RunRow, StepPage } from "../types";
 import { MarkForm, StepNotes } from "./Notes";
 import { stepMarkdown } from "./step_markdown";
-import { Did, Memory, Outcome, Thought } from "./step_parts";
+import { Did, Memory, Outcome, SLATE_SET, Thought } from "./step_parts";
 
 /** Why did she do that? */
 export function StepView({ run, route }: ViewProps) {
@@ -71,6 +71,7 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
       <Part name="Was shown">
         <Chips />
         <Slate places={page.slate} />
+        {page.slate_set && <p class="quiet">{SLATE_SET}</p>}
       </Part>
       <Part name="Thought" note={answered && brief(answered.policy)}>
         <Thought turn={answered} />

@@ -4,7 +4,7 @@ import { slateColumns } from "../parts/Slate";
 import { asMarkdown } from "../parts/Table";
 import { count, number, visible } from "../text";
 import type { StepPage, Turn } from "../types";
-import { didText, endingText, flawsText, outcome, SET_BY_SCHEDULE } from "./step_parts";
+import { didText, endingText, flawsText, outcome, SET_BY_SCHEDULE, SLATE_SET } from "./step_parts";
 
 const MARK = { added: "+", removed: "-", kept: " " } as const;
 
@@ -22,6 +22,7 @@ export function stepMarkdown(run: string, page: StepPage): string {
     ...memory(page),
     "## Was shown",
     asMarkdown(slateColumns(page.slate), page.slate),
+    page.slate_set === true && SLATE_SET,
     ...cameOfIt(page),
     "## Second thought",
     mdText(`${page.slow ? "She thought again" : "She went on"}. The gate says: ${page.reason || "nothing"}`),
