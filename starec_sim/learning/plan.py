@@ -54,6 +54,8 @@ class Plan:
     """Of one answer, at most."""
     calls: int
     """In the rounds that are learned from and in validations, at most, without repairs."""
+    audits: int
+    """Audits after validations, all together. Their calls are not in `calls`."""
     sampled_tokens: int
     learned_tokens: int
     """Ids that go through the learner, prompts shared."""
@@ -89,6 +91,7 @@ class Plan:
             ("question", f"{self.prompt_tokens:,} tokens ({self.tokenizer})"),
             ("answer", f"at most {self.answer_tokens:,} tokens, not held to a form"),
             ("calls", f"at most {self.calls:,}, with {self.sampled_tokens:,} tokens"),
+            *([("audits", f"{self.audits:,}, whose calls are not counted")] if self.audits else []),
             ("learner reads", f"at most {self.learned_tokens:,} tokens, prompts shared"),
             ("learner memory", memory),
             ("disk", disk),
@@ -113,11 +116,11 @@ def plan_of(experiment: Experiment) -> Plan:
     size, nodes = (stage.size, len(stage.nodes)) if stage else (0, 0)
     validated = min(training.evaluate.users, len(split.held_out)) * training.evaluate.rounds
     # One before the first step, one every so many steps, and one after the last.
-    validations = (-(-steps // training.evaluate.every) + 1) * validated if stage else 0
+    validations = -(-steps // training.evaluate.every) + 1 if stage else 0
     reflects = bool(stage and "slow" in stage.nodes)
     # A group for each node that learns, an answer of each that does not, and a follow-up for each
     # summary; a visit is counted as one decision.
-    calls = visits * (size * (nodes + reflects) + 2 - nodes) + validations * 2
+    calls = visits * (size * (nodes + reflects) + 2 - nodes) + validations * validated * 2
     samples = _samples(sft, split) if sft else 0
     teacher_calls = 0 if sft is None or sft.samples is not None else samples * (1 + sft.rethink)
     updates = -(-samples // sft.batch) * sft.epochs if sft else 0
@@ -144,6 +147,7 @@ def plan_of(experiment: Experiment) -> Plan:
         tokenizer=counted,
         answer_tokens=answer,
         calls=calls,
+        audits=validations * len(training.evaluate.audits),
         sampled_tokens=calls * answer,
         learned_tokens=visits * nodes * (prompt + size * answer) * (stage.passes if stage else 0)
         + samples * (prompt + answer) * (sft.epochs if sft else 0),
