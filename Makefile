@@ -93,7 +93,7 @@ contracts: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
 # Tests make some mistakes on purpose.
-MISTAKES := caf,clasical,curiousity,engagment,enviroment,recomender,assistent,mian,ot,positon,temprature,tempreature,whem,hevy,activty,proceses,afile
+MISTAKES := caf,clasical,curiousity,engagment,enviroment,recomender,assistent,mian,ot,positon,temprature,tempreature,whem,hevy,activty,proceses,afile,folows
 spelling: $(INSTALLED)
 	$(BIN)/codespell *.md *.toml docs starec_sim agents environments experiments benchmarks
 	$(BIN)/codespell --ignore-words-list als,ines,nd,$(MISTAKES) tests
