@@ -710,3 +710,45 @@ class TestOfSpreadsheetsAndPrograms:
         write(here / "m" / "movies.dat", titles("{item:07}::Film {item} (2010)::Drama\n"))
         write(here / "m" / "users.dat", titles("{item}::177651718\n"))
         assert len(load("m").log.users) == 60
+
+
+class TestTablesThatLieUnread:
+    def test_a_part_without_a_header_is_asked_about(self, here):
+        write(here / "data" / "train.csv", HEADER + rows(users=[1, 2, 3]))
+        write(here / "data" / "test.csv", rows(users=[4, 5, 6]))
+        said = asked("data")
+        assert "data holds test.csv, which would not be read" in said.message
+        assert "test.csv has no header: give it that of train.csv" in said.hint
+        assert "--set data.interactions=train.csv" in said.hint
+        assert len(load("data", interactions="train.csv").log.users) == 30
+
+    def test_a_part_without_a_header_is_asked_about_whatever_its_name(self, here):
+        write(here / "data" / "log.csv", HEADER + rows(users=[1, 2, 3]))
+        write(here / "data" / "more.csv", rows(users=[4, 5, 6]))
+        assert "more.csv, which would not be read" in asked("data").message
+
+    def test_a_part_in_another_format_is_asked_about(self, here):
+        write(here / "data" / "test.csv", HEADER + rows(users=[1, 2, 3]))
+        write(here / "data" / "train.parquet", "PAR1")
+        said = asked("data")
+        assert "data holds train.parquet, which would not be read" in said.message
+        assert "data.interactions=test.csv (or =train.parquet)" in said.hint
+
+    def test_a_part_that_differs_by_a_number_is_asked_about(self, here):
+        write(here / "data" / "log_1.csv", HEADER + rows(users=[1, 2, 3]))
+        write(here / "data" / "log_2.csv", "who,what,stars\n" + "1,2,3\n" * 3)
+        assert "log_2.csv, which would not be read" in asked("data").message
+
+    def test_another_table_is_named_in_a_note(self, here):
+        write(here / "data" / "ratings.csv", HEADER + rows())
+        write(here / "data" / "tags.csv", "user_id,item_id,tag,timestamp\n1,2,fun,3\n")
+        write(here / "data" / "README.txt", "Ratings, and tags.\nThey are real.\n")
+        with pytest.warns(DataWarning, match=r"data: tags.csv is a table that is not read; ") as w:
+            load("data")
+        assert len(w) == 1 and "README" not in str(w[0].message)
+
+    def test_evaluating_names_them_too(self, here, starec):
+        write(here / "data" / "ratings.csv", HEADER + rows())
+        write(here / "data" / "tags.csv", "user_id,item_id,tag,timestamp\n1,2,fun,3\n")
+        status, _, err = starec("eval", "--data", "data", "--users", "2", "popularity")
+        assert "note: data: tags.csv is a table that is not read" in err, (status, err)

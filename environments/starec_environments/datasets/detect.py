@@ -21,12 +21,10 @@ from starec_environments.datasets.table_files import (
 )
 from starec_environments.datasets.tables import CsvTable, ParquetTable
 from starec_environments.datasets.text_files import first_text, no_file, read_text
+from starec_environments.datasets.unread import PARQUET, TEXT_TABLES, check_unread, suffix
 from starec_sim.errors import ConfigError, DataError, did_you_mean
 from starec_sim.visible_text import visible_line
 
-TEXT_TABLES = (".csv", ".tsv", ".tab", ".txt", ".dat")
-"""Endings of files in a folder that are looked into; a file that is named may have any."""
-PARQUET = ".parquet"
 FORMATS = (
     "MovieLens (u.data, ratings.dat, ratings.csv), AgentCF and RecBole (*.inter), Amazon Reviews "
     "of 2014, 2018 and 2023 (.json, .jsonl, .csv), UserMirrorer, logs of Agent4Rec, "
@@ -108,7 +106,7 @@ def _unknown(path: Path, files: Sequence[Path]) -> DataError:
             f"folders of it may hold the data ({listed}): move files that belong together into one "
             f"folder, or name the one to read, e.g. --data {inside[0]}; {hint}"
         )
-    text = [file for file in files if _suffix(file) in TEXT_TABLES]
+    text = [file for file in files if suffix(file) in TEXT_TABLES]
     if text and not any(any(read_header(file)[0]) for file in text):
         read_text(text[0], "utf-8")  # says what is wrong with a file that is no text
     tables = [(file, names) for file in text if len(names := read_header(file)[0]) > 1]
@@ -201,13 +199,15 @@ def _candidates(
             yield "amazon", {"reviews": reviews.name}
     listed = _listed(place, given)
     for reader, suffixes in (("csv", TEXT_TABLES), ("parquet", (PARQUET,))):
-        tables = [file for file in files if single or _suffix(file) in suffixes]
+        tables = [file for file in files if single or suffix(file) in suffixes]
         tables += [file for file in listed if file not in tables]
-        if (single or listed) and (_suffix((listed or files)[0]) == PARQUET) != (
+        if (single or listed) and (suffix((listed or files)[0]) == PARQUET) != (
             reader == "parquet"
         ):
             continue
         if wanted in (None, reader) and (settings := _as_tables(tables, given, listed)):
+            if not single and not listed:
+                _check_unread(files, settings, given)
             yield reader, settings
 
 
@@ -223,10 +223,6 @@ def _listed(place: Path, given: Mapping[str, Any]) -> list[Path]:
         if not file.is_file():
             raise no_file(file)
     return files
-
-
-def _suffix(file: Path) -> str:
-    return Path(file.name.lower().removesuffix(".gz")).suffix
 
 
 def _begins(path: Path, pattern: re.Pattern[str]) -> bool:
@@ -257,6 +253,18 @@ def _as_tables(
     }
     beside = {file: headers[file] for file in headers if file.parent == log[0].parent}
     return settings | describing_files(beside, log)
+
+
+def _check_unread(
+    files: Sequence[Path], settings: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Ask about tables of a folder that `settings` leave out, or warn of them."""
+    by_name = {file.name: file for file in files}
+    names = settings["interactions"]
+    log = [by_name[name] for name in ([names] if isinstance(names, str) else names)]
+    described = (given.get(key, settings.get(key)) for key in ("items", "users"))
+    read = {file.name for file in log} | {str(name) for name in described}
+    check_unread(files, read, log, len(_names(log[0], given)))
 
 
 def _names(file: Path, given: Mapping[str, Any]) -> Sequence[str]:

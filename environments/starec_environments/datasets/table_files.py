@@ -17,11 +17,11 @@ DELIMITERS = ",;\t|"
 NAMED_DELIMITERS = {"tab": "\t", "space": " "}
 HEADER_CHARACTERS = 65_536
 ROLES = ("user", "item", "rating", "time")
-_SPLIT = re.compile(
+SPLIT = re.compile(
     r"(?<![a-z])(train(?:ing)?|valid(?:ation)?|val|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE
 )
 _ORDER = {"t": 0, "v": 1, "d": 1}
-_NUMBER = re.compile(r"\d+")
+NUMBER = re.compile(r"\d+")
 
 Headers = Mapping[Path, Sequence[str]]
 
@@ -98,14 +98,14 @@ def in_order(files: Sequence[Path]) -> list[Path] | None:
     """
     if len(files) == 1:
         return list(files)
-    splits = [_SPLIT.findall(file.name) for file in files]
+    splits = [SPLIT.findall(file.name) for file in files]
     if all(len(found) == 1 for found in splits):
-        if len({_SPLIT.sub("#", file.name) for file in files}) > 1:
+        if len({SPLIT.sub("#", file.name) for file in files}) > 1:
             return None
-        return sorted(files, key=lambda file: _split_order(_SPLIT.findall(file.name)[0]))
-    if any(splits) or len({_NUMBER.sub("#", file.name) for file in files}) > 1:
+        return sorted(files, key=lambda file: _split_order(SPLIT.findall(file.name)[0]))
+    if any(splits) or len({NUMBER.sub("#", file.name) for file in files}) > 1:
         return None
-    return sorted(files, key=lambda file: [int(n) for n in _NUMBER.findall(file.name)])
+    return sorted(files, key=lambda file: [int(n) for n in NUMBER.findall(file.name)])
 
 
 def _split_order(name: str) -> int:
@@ -153,7 +153,7 @@ def check_nearly_a_log(headers: Headers, given: Mapping[str, Any]) -> None:
                 f"{file}: its fields seem to be separated by spaces",
                 hint="--set data.delimiter=space",
             )
-        if len(names) > 1 and any(_is_value(name) for name in names):
+        if len(names) > 1 and any(is_value(name) for name in names):
             raise DataError(
                 f"{file}: the first line ({', '.join(names)[:80]}) looks like data, so the file "
                 f"has no header for its {len(names)} columns",
@@ -176,7 +176,8 @@ def check_nearly_a_log(headers: Headers, given: Mapping[str, Any]) -> None:
         )
 
 
-def _is_value(name: str) -> bool:
+def is_value(name: str) -> bool:
+    """Return whether the name of a column looks like a value: a number or a date."""
     try:
         float(name)
     except ValueError:
