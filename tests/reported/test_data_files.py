@@ -752,3 +752,58 @@ class TestTablesThatLieUnread:
         write(here / "data" / "tags.csv", "user_id,item_id,tag,timestamp\n1,2,fun,3\n")
         status, _, err = starec("eval", "--data", "data", "--users", "2", "popularity")
         assert "note: data: tags.csv is a table that is not read" in err, (status, err)
+
+
+class TestRatingsOfWhichSomeMeanSomethingElse:
+    @pytest.mark.parametrize("of_test", [(1,), (0, 1)])
+    def test_clicks_in_one_of_two_files_are_asked_about(self, of_test, here):
+        write(here / "data" / "train.csv", HEADER + rows(users=[1, 2, 3]))
+        write(here / "data" / "test.csv", HEADER + rows(users=[4, 5, 6], ratings=of_test))
+        said = asked("data")
+        assert said.message.startswith("data/test.csv") and "do they mean the same?" in said.message
+        assert "data.interactions=train.csv" in said.hint
+        with pytest.raises(DataError, match=r"test.csv, column .* the ratings are all 1"):
+            load("data", **({"unrated": 0} if 0 in of_test else {}))
+
+    def test_one_star_in_all_of_a_file_can_be_said_to_be_stars(self, here):
+        write(here / "data" / "train.csv", HEADER + rows(users=[1, 2, 3]))
+        write(here / "data" / "test.csv", HEADER + rows(users=[4, 5, 6], ratings=(1,)))
+        assert "data.rating_scale=[1, 5]" in asked("data").hint
+        assert len(load("data", rating_scale=[1, 5]).log.users) == 60
+
+    def test_slips_are_bad_lines_and_no_reason_for_another_scale(self, here):
+        log = HEADER + rows().replace(",5,15", ",50,15", 2)
+        write(here / "log.csv", log)
+        said = asked("log.csv")
+        assert 'the rating "50" is not within 1 to 5 stars (2 such lines of 60)' in said.message
+        assert "data.unrated=50" in said.hint and "bad_lines=skip" in said.hint
+        assert "rating_scale" not in said.hint
+        read = load("log.csv", bad_lines="skip")
+        assert values(read) == [1, 2, 3, 4, 5] and list(read.notes.values()) == [2]
+
+    def test_counts_are_no_slips(self, here):
+        log = HEADER + rows().replace(",5,15", ",6,15", 2).replace(",5,15", ",12,15", 1)
+        write(here / "log.csv", log)
+        said = asked("log.csv", bad_lines="skip")
+        assert "data.liked_from=N" in said.hint and "rating_scale" not in said.hint
+
+    @pytest.mark.parametrize("scale", [[0, 100], [1, 10]])
+    def test_a_scale_on_which_nobody_likes_anything_is_refused(self, scale, here):
+        write(here / "log.csv", HEADER + rows())
+        said = asked("log.csv", rating_scale=scale)
+        assert "nobody likes anything" in said.message or "nearly all would be" in said.message
+
+    def test_zero_to_five_is_proposed_where_no_rating_is_above_five(self, here):
+        write(here / "log.csv", HEADER + rows(ratings=(0.2, 1, 2.5, 4, 5)))
+        assert "data.rating_scale=[0, 5]" in asked("log.csv").hint
+        write(here / "log.csv", HEADER + rows(ratings=(0, 1, 2)))
+        assert "data.rating_scale=[0, 2]" in asked("log.csv").hint
+
+    def test_a_threshold_below_all_ratings_is_refused(self, here):
+        write(here / "log.csv", HEADER + rows())
+        assert "everything would be a like" in asked("log.csv", liked_from=-1).message
+
+    def test_a_value_without_rating_that_no_row_holds_is_noted(self, here):
+        write(here / "log.csv", HEADER + rows())
+        with pytest.warns(DataWarning, match='data.unrated names 7, and no row of column "rating"'):
+            load("log.csv", unrated=7)

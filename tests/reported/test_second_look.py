@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from starec_environments.datasets.ratings import JUDGED_FROM
+from starec_environments.datasets.rating_questions import JUDGED_FROM
 from starec_sim.boundary.figures import checked_figures
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.errors import StarecError

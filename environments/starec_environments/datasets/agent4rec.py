@@ -17,7 +17,8 @@ from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, listing
-from starec_environments.datasets.ratings import RatingColumn, read_ratings
+from starec_environments.datasets.rating_questions import RatingColumn
+from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.settings import BadLines, LogRules, RatingSettings
 from starec_environments.datasets.text_files import unreadable
 from starec_sim.dataset import Dataset

@@ -9,7 +9,8 @@ from starec_environments.datasets.assembly import LogTable
 from starec_environments.datasets.column_names import unclear_column
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
-from starec_environments.datasets.ratings import RatingColumn, read_ratings
+from starec_environments.datasets.rating_questions import RatingColumn
+from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.settings import FileSettings
 from starec_environments.datasets.times import read_times
 from starec_sim.errors import DataError

@@ -14,7 +14,8 @@ from starec_environments.datasets.clean_text import tidy_title, tidy_values
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.paths import folder, listing, usual_folder
-from starec_environments.datasets.ratings import RatingColumn, read_ratings
+from starec_environments.datasets.rating_questions import RatingColumn
+from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.recbole import RecBole
 from starec_environments.datasets.settings import BadLines, LogRules, RatingSettings
 from starec_environments.datasets.text_tables import TextFormat, read_table

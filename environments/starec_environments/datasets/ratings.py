@@ -5,42 +5,35 @@ See docs/decisions/0025-what-the-numbers-of-a-rating-column-mean.md.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from starec_environments.datasets.clean_text import NO_VALUE
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults, Mask
+from starec_environments.datasets.rating_questions import (
+    JUDGED_FROM,
+    RatingColumn,
+    check_any_like,
+    check_files_alike,
+    check_scale,
+    check_spread,
+    is_of_stars,
+    not_stars,
+    strays,
+)
 from starec_environments.datasets.settings import RatingSettings
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, DataWarning
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
-JUDGED_FROM = 10
-"""Ratings. Fewer of them may be equal by chance."""
-LOWEST, HIGHEST = 0.5, 5.0
-"""Stars. Between 0.5 and 1 there are no others."""
 LIKED_STARS, OTHER_STARS = 4.0, 2.0
 """What a like and anything else become where the ratings are no stars."""
 LOWEST_LIKE = 3.5
 """The fewest stars, in halves, that are a like."""
-SENTINELS = (-1.0, 0.0, 99.0, -99.0)
-"""Numbers that often say that there is no rating."""
-SCALES = ((0, 1), (1, 10), (0, 100), (-10, 10))
-"""Scales other than stars, as examples for a hint: the first that holds all numbers."""
-LEAST_SPREAD = 0.1
-"""The share of a `rating_scale` that the numbers of a file must cover."""
-
-
-class RatingColumn(NamedTuple):
-    """Which column has the ratings, and how to name another in the settings."""
-
-    name: str | None
-    """None when there is none."""
-    key: str = ""
-    """The setting that names it, e.g. `columns.rating`; empty when the format names it."""
 
 
 def read_ratings(
@@ -64,7 +57,16 @@ def read_ratings(
     numbers, blank = _numbers(table, column.name, decimal)
     unrated = np.zeros(len(numbers), np.bool_)
     for value in meaning.unrated:
-        unrated |= blank if value == "blank" else numbers == value
+        found = blank if value == "blank" else numbers == value
+        if not found.any():
+            shown = value if isinstance(value, str) else f"{value:g}"
+            warnings.warn(
+                f"{table.path}: data.unrated names {shown}, and no row of column "
+                f'"{column.name}" holds it',
+                DataWarning,
+                stacklevel=2,
+            )
+        unrated |= found
     faults.found_rows(
         table,
         blank & ~unrated,
@@ -79,6 +81,7 @@ def read_ratings(
     wrong = ~np.isfinite(numbers) & ~blank & ~unrated
     faults.found_rows(table, wrong, column.name, 'the rating "{}" is not a number', hint)
     rated = ~(unrated | blank | wrong)
+    rated &= ~strays(table, numbers, rated, column, meaning, faults)
     stars = np.full(len(table), np.nan)
     if rated.any():
         stars[rated] = _stars(table, numbers, rated, column, meaning)
@@ -112,12 +115,16 @@ def _stars(
     given, scale, liked_from = numbers[rated], meaning.rating_scale, meaning.liked_from
     if liked_from is not None:
         _check_likes(given, liked_from, table.path)
+    elif scale is None:
+        check_files_alike(table, numbers, rated, column)
     if scale is not None:
-        _check_scale(table, numbers, rated, scale)
-        if liked_from is None and not _is_of_stars(scale):
-            _check_spread(table, given, scale)
-        stars = given if _is_of_stars(scale) else _mapped(given, scale)
-    elif (problem := _not_stars(table, numbers, rated, column)) is None:
+        check_scale(table, numbers, rated, scale)
+        stars = given if is_of_stars(scale) else _mapped(given, scale)
+        if liked_from is None:
+            if not is_of_stars(scale):
+                check_spread(table, given, scale)
+            check_any_like(table, given, stars, scale)
+    elif (problem := not_stars(table, numbers, rated, column)) is None:
         stars = given
     elif liked_from is None:
         raise problem
@@ -134,7 +141,7 @@ def with_threshold(
     Those on the wrong side of 3 stars are moved to the nearest half star on the right side.
 
     Raises:
-        DataError: Nothing would be a like.
+        DataError: Nothing would be a like, or everything.
     """
     _check_likes(given, liked_from, path)
     liked = given >= liked_from
@@ -142,124 +149,30 @@ def with_threshold(
 
 
 def _check_likes(given: FloatArray, liked_from: float, path: Path) -> None:
+    """Refuse a threshold that tells nothing apart; of ratings that are all equal, all may be likes.
+
+    Raises:
+        DataError: Nothing would be a like, or everything.
+    """
+    given = given[~np.isnan(given)]
     if not (given >= liked_from).any():
         raise DataError(
             f"{path}: no rating is {liked_from:g} or more, so nothing would be a like; the largest "
             f"is {given.max():g}",
             hint="data.liked_from is a number of the file's own scale",
         )
-
-
-def _is_of_stars(scale: tuple[float, float]) -> bool:
-    return scale[0] in (0.0, 0.5, 1.0) and scale[1] == HIGHEST
+    low, high = given.min(), given.max()
+    if len(given) >= JUDGED_FROM and liked_from <= low < high:
+        raise DataError(
+            f"{path}: all {len(given)} ratings are {liked_from:g} or more, so everything would be "
+            f"a like; they go from {low:g} to {high:g}",
+            hint="data.liked_from is a number of the file's own scale above the smallest; if every "
+            "row is a choice, read no ratings, e.g. --set data.columns.rating=null",
+        )
 
 
 def _mapped(given: FloatArray, scale: tuple[float, float]) -> FloatArray:
     return 1.0 + 4.0 * (given - scale[0]) / (scale[1] - scale[0])
-
-
-def _check_scale(
-    table: Columns, numbers: FloatArray, rated: Mask, scale: tuple[float, float]
-) -> None:
-    outside = rated & ((numbers < scale[0]) | (numbers > scale[1]))
-    if outside.any():
-        bad = int(np.argmax(outside))
-        raise DataError(
-            f"{table.at(bad)}: the rating {numbers[bad]:g} is not within {scale[0]:g} to "
-            f"{scale[1]:g}, the `rating_scale` ({_share(outside, rated)} are not)",
-            hint=f"--set data.unrated={numbers[bad]:g} if this says that there is no rating; "
-            "otherwise set the scale that users rated on",
-        )
-
-
-def _check_spread(table: Columns, given: FloatArray, scale: tuple[float, float]) -> None:
-    """Refuse a scale of which the file uses nearly nothing: all ratings would be alike."""
-    low, high = float(given.min()), float(given.max())
-    if len(given) >= JUDGED_FROM and high - low < LEAST_SPREAD * (scale[1] - scale[0]):
-        raise DataError(
-            f"{table.path}: the ratings go from {low:g} to {high:g}, and `rating_scale` from "
-            f"{scale[0]:g} to {scale[1]:g}: as stars nearly all would be alike",
-            hint="name the ends of the scale that users rated on, or set data.liked_from=N, from "
-            "which on a number of the file is a like",
-        )
-
-
-def _not_stars(
-    table: Columns, numbers: FloatArray, rated: Mask, column: RatingColumn
-) -> DataError | None:
-    """Return why ratings are not clearly stars, as an error that asks what they mean; else None."""
-    given = numbers[rated]
-    low, high = float(given.min()), float(given.max())
-    as_choices = f"--set data.{column.key}=null takes every row as a choice without a rating"
-    where = f'{table.path}, column "{column.name}"'
-    two_valued = bool(((given == low) | (given == high)).all())
-    if low == high and (len(given) >= JUDGED_FROM or not LOWEST <= low <= HIGHEST):
-        return DataError(
-            f"{where}: every rating is {low:g} ({len(given)} of them), and a constant says nothing "
-            "about what users like",
-            hint=f"{as_choices}; --set data.liked_from={low:g} takes each as a like",
-        )
-    if two_valued and (len(given) >= JUDGED_FROM or low < 1):
-        counts = (
-            f"{low:g} ({int((given == low).sum())}) and {high:g} ({int((given == high).sum())})"
-        )
-        return DataError(
-            f"{where}: the ratings have two values, {counts}; are they likes and dislikes, stars, "
-            "or clicks?",
-            hint=f"--set data.liked_from={high:g} if {high:g} is a like and {low:g} is none; "
-            f"--set data.unrated={low:g} if {low:g} says that there is no rating; "
-            f"{as_choices}" + _stars_hint(low, high),
-        )
-    if len(given) >= JUDGED_FROM and low >= 1 and high <= LIKED_ABOVE:
-        return DataError(
-            f"{where}: the ratings go from {low:g} to {high:g}; as stars of 1 to 5 none is above "
-            f"{LIKED_ABOVE:g}, so that nobody likes anything",
-            hint=f"--set 'data.rating_scale=[{low:g}, {high:g}]' if users rated from {low:g} to "
-            f"{high:g}; --set data.liked_from={high:g} if {high:g} is a like; "
-            "--set 'data.rating_scale=[1, 5]' if they are stars",
-        )
-    outside = rated & ((numbers > HIGHEST) | (numbers < LOWEST))
-    outside |= rated & (numbers > LOWEST) & (numbers < 1)
-    if not outside.any():
-        return None
-    bad = int(np.argmax(outside))
-    return DataError(
-        f"{table.at(bad)}: the rating {numbers[bad]:g} is not within 1 to 5 stars "
-        f"({_share(outside, rated)} are not)",
-        hint=_scale_hint(numbers[rated], numbers[outside], as_choices),
-    )
-
-
-def _stars_hint(low: float, high: float) -> str:
-    if low >= LOWEST and high <= HIGHEST:
-        return "; --set 'data.rating_scale=[1, 5]' if they are stars"
-    return ""
-
-
-def _scale_hint(given: FloatArray, outside: FloatArray, as_choices: str) -> str:
-    """Return what the numbers may mean, and the setting for each meaning."""
-    odd = [value for value in SENTINELS if value in outside]
-    rest = given[~np.isin(given, odd)]
-    hints = [
-        f"--set data.unrated={value:g} if {value:g} says that there is no rating" for value in odd
-    ]
-    if len(rest) and not LOWEST <= rest.min() <= rest.max() <= HIGHEST:
-        low, high = next(
-            (scale for scale in SCALES if scale[0] <= rest.min() and rest.max() <= scale[1]),
-            SCALES[0],
-        )
-        hints.append(
-            f"--set 'data.rating_scale=[{low}, {high}]' if users rated from {low} to {high} (name "
-            "the ends of the scale, not the smallest and largest number of the file)"
-        )
-        hints.append(f"--set data.liked_from=N if they are counts, such as plays; {as_choices}")
-    elif 0.0 in odd:
-        hints.append("--set 'data.rating_scale=[0, 5]' if 0 stars is the worst rating")
-    return "; ".join(hints)
-
-
-def _share(part: Mask, whole: Mask) -> str:
-    return f"{int(part.sum())} of {int(whole.sum())} ratings"
 
 
 def _numbers(table: Columns, name: str, decimal: str) -> tuple[FloatArray, Mask]:

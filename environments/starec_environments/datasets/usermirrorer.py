@@ -17,7 +17,8 @@ from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.files_read import FilesRead
 from starec_environments.datasets.line_reader import read_lines
 from starec_environments.datasets.paths import folder, only
-from starec_environments.datasets.ratings import RatingColumn, read_ratings
+from starec_environments.datasets.rating_questions import RatingColumn
+from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.settings import FileSettings
 from starec_environments.datasets.times import read_times
 from starec_sim.dataset import Dataset

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from starec_environments.datasets.columns import Columns
 from starec_environments.datasets.faults import Faults
-from starec_environments.datasets.ratings import RatingColumn, read_ratings
+from starec_environments.datasets.rating_questions import RatingColumn
+from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.settings import RatingSettings
 from starec_environments.datasets.tables import CsvTable
 from starec_environments.datasets.text_tables import TextFormat, read_table

@@ -1,22 +1,24 @@
 """Properties of what readers do with files, for any numbers, names and orders."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from starec_environments.datasets.clean_text import NO_VALUE
 from starec_environments.datasets.columns import Columns, joined
 from starec_environments.datasets.faults import Faults
 from starec_environments.datasets.ids import _ROUNDED, read_ids
-from starec_environments.datasets.ratings import JUDGED_FROM, RatingColumn, read_ratings
+from starec_environments.datasets.rating_questions import JUDGED_FROM, RatingColumn
+from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.settings import LogRules, RatingSettings
 from starec_environments.datasets.table_files import in_order
 from starec_environments.datasets.text_tables import TextFormat, read_table
-from starec_sim.errors import DataError
+from starec_sim.errors import DataError, DataWarning
 from starec_sim.types import LIKED_ABOVE, FloatArray
 
 HALVES = [n / 2 for n in range(1, 11)]
@@ -36,8 +38,23 @@ def test_half_stars_stay_or_are_asked_about(numbers: list[float]) -> None:
     try:
         assert stars(numbers).tolist() == numbers
     except DataError:
-        assert len(set(numbers)) < 3
+        assert len(set(numbers)) < 3 or max(numbers) <= LIKED_ABOVE
+    assume(max(numbers) > LIKED_ABOVE)
     assert stars(numbers, rating_scale=(0.5, 5)).tolist() == numbers
+
+
+@given(
+    st.lists(st.integers(1, 10), min_size=JUDGED_FROM),
+    st.sampled_from([(1, 5), (0, 5), (1, 10), (0, 100), (-10, 10)]),
+)
+def test_no_scale_leads_to_users_who_like_nothing(
+    numbers: list[int], scale: tuple[int, int]
+) -> None:
+    try:
+        found = stars(numbers, rating_scale=scale)
+    except DataError:
+        return
+    assert (found > LIKED_ABOVE).any()
 
 
 @given(
@@ -56,6 +73,9 @@ def test_liked_from_separates_likes_from_the_rest(numbers: list[int], liked_from
     if given_numbers.max() < liked_from:
         with pytest.raises(DataError, match="nothing would be a like"):
             stars(numbers, liked_from=liked_from)
+    elif len(numbers) >= JUDGED_FROM and liked_from <= min(numbers) < max(numbers):
+        with pytest.raises(DataError, match="everything would be a like"):
+            stars(numbers, liked_from=liked_from)
     else:
         likes = stars(numbers, liked_from=liked_from) > LIKED_ABOVE
         assert likes.tolist() == (given_numbers >= liked_from).tolist()
@@ -63,7 +83,10 @@ def test_liked_from_separates_likes_from_the_rest(numbers: list[int], liked_from
 
 @given(st.lists(st.sampled_from([*HALVES, -1.0, 0.0, 99.0]), min_size=1))
 def test_what_is_named_as_unrated_is_unrated_and_nothing_else(numbers: list[float]) -> None:
-    found = stars(numbers, unrated=(-1, 0, 99), rating_scale=(0.5, 5))
+    numbers = [*numbers, 4.0]  # a like: without one, the scale is asked about
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # not all three are always there
+        found = stars(numbers, unrated=(-1, 0, 99), rating_scale=(0.5, 5))
     assert np.isnan(found).tolist() == [number in (-1, 0, 99) for number in numbers]
 
 
