@@ -141,6 +141,8 @@ def dump(values: Mapping[str, Any]) -> str:
 def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
     """Return the key and the value of one `KEY=VALUE`; the value is YAML.
 
+    A value that begins with `%`, such as the format of a time, is text; YAML refuses it.
+
     Args:
         text: What the user wrote.
         option: The option with the pair, for messages, e.g. `--set`.
@@ -151,11 +153,15 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
 
     >>> key_value("environment.pages=3", "--set", "e.g. --set rounds=5")
     ('environment.pages', 3)
+    >>> key_value("data.time_format=%d/%m/%Y", "--set", "")
+    ('data.time_format', '%d/%m/%Y')
     """
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not all(key.split(".")):
         raise ConfigError(f'{option} "{text}" is not KEY=VALUE', hint=example)
+    if value.lstrip().startswith("%"):
+        return key, value.strip()
     try:
         return key, parse_value(value)
     except _RefusedError as error:

@@ -1,7 +1,10 @@
 """Data files of public data sets and bug reports: each is read rightly, or the reader asks."""
 
 import gzip
+import pickle
 import random
+import re
+import shlex
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from starec_environments.datasets.tables import ParquetTable
 from starec_sim.build import load_dataset
 from starec_sim.data_specs import data_spec
 from starec_sim.errors import ConfigError, DataError, DataWarning
+from starec_sim.yaml_files import key_value
 
 HEADER = "user_id,item_id,rating,timestamp\n"
 
@@ -807,3 +811,63 @@ class TestRatingsOfWhichSomeMeanSomethingElse:
         write(here / "log.csv", HEADER + rows())
         with pytest.warns(DataWarning, match='data.unrated names 7, and no row of column "rating"'):
             load("log.csv", unrated=7)
+
+
+class TestSettingsOfFiles:
+    @pytest.mark.parametrize(
+        ("cell", "form"),
+        [
+            ("17/02/2020", "%d/%m/%Y"),
+            ("02-17-2020 10:15", "%m-%d-%Y %H:%M"),
+            ("17.2.20 1:05 PM", "%d.%m.%y %I:%M %p"),
+            ("2020/02/17 10:15:30", "%Y/%m/%d %H:%M:%S"),
+        ],
+    )
+    def test_the_format_of_dates_that_a_hint_names_reads_them(self, cell, form, here):
+        lines = [f"{n % 4},{n},{1 + n % 5},{cell}" for n in range(20)]
+        write(here / "log.csv", HEADER + "\n".join(lines) + "\n")
+        given = re.search(r"--set ('[^']+')", asked("log.csv").hint)[1]
+        key, value = key_value(shlex.split(given)[0], "--set", "")
+        assert (key, value) == ("data.time_format", form)
+        assert len(load("log.csv", time_format=value).log.users) == 20
+
+    def test_both_formats_are_named_where_either_may_be_meant(self, here):
+        write(here / "log.csv", HEADER + rows("{user},{item},{rating},03/04/2020\n"))
+        hint = asked("log.csv").hint
+        assert "time_format=%d/%m/%Y' if the day is first" in hint
+        assert "time_format=%m/%d/%Y' if the month is first" in hint
+
+    @pytest.mark.parametrize(
+        ("key", "value", "said"),
+        [
+            ("encoding", "klingon", "data.encoding: must be an encoding that Python knows"),
+            ("encoding", "hex", "data.encoding: must be an encoding that Python knows"),
+            ("delimiter", "ab", "data.delimiter: must be one character"),
+            ("time_format", "dmy", "data.time_format: must have a % before each part"),
+        ],
+    )
+    def test_a_wrong_setting_is_named_and_not_the_format(self, key, value, said, here):
+        write(here / "log.csv", HEADER + rows())
+        with pytest.raises(ConfigError) as caught:
+            load("log.csv", **{key: value})
+        assert caught.value.message.startswith(said)
+
+    def test_a_column_that_the_tags_have_too_makes_them_no_log_of_ratings(self, here):
+        write(here / "ml" / "rating.csv", HEADER + rows())
+        write(here / "ml" / "tag.csv", "user_id,item_id,tag,timestamp\n1,2,fun,3\n")
+        with pytest.warns(DataWarning, match=r"tag.csv is a table that is not read"):
+            assert "the rating 1.5" in asked("ml", **{"columns.rating": "timestamp"}).message
+
+    def test_an_empty_folder_of_another_format_is_named(self, here):
+        write(here / "data" / "log.csv", HEADER + rows())
+        (here / "data" / "behavior").mkdir()
+        (here / "data" / "behavior" / "0.pkl").write_bytes(pickle.dumps({}))
+        said = asked("data")
+        assert "none of its 1 files holds a title that was watched" in said.message
+        assert said.hint == "name another log of the folder: --data data/log.csv"
+
+    def test_a_log_without_interactions_that_are_left_is_one_file(self, here):
+        write(here / "log.csv", HEADER + rows("nan,{item},{rating},{time}\n"))
+        said = asked("log.csv", bad_lines="skip")
+        assert "no interaction is left; log.csv: " in said.message
+        assert "both files" not in said.hint

@@ -8,6 +8,7 @@ import pickletools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -21,6 +22,7 @@ from starec_environments.datasets.rating_questions import RatingColumn
 from starec_environments.datasets.ratings import read_ratings
 from starec_environments.datasets.settings import BadLines, LogRules, RatingSettings
 from starec_environments.datasets.text_files import unreadable
+from starec_environments.datasets.unread import PARQUET, TEXT_TABLES, suffix
 from starec_sim.dataset import Dataset
 from starec_sim.errors import DataError
 
@@ -79,6 +81,8 @@ class Agent4Rec:
             )
         faults = self._files.open(place / "behavior", f"the pages of {len(logs)} agents")
         watched = [each for path in logs for each in _watched(path, faults)]
+        if not watched:
+            raise _nothing_watched(place, len(logs), faults)
         columns: dict[str, list[Any]] = {
             "user": [each.agent for each in watched],
             "item": [each.title for each in watched],
@@ -90,6 +94,18 @@ class Agent4Rec:
         log = LogTable(table, stars, times, faults=faults)
         dataset = assemble(f"agent4rec-{place.name}", log, None, None, self.config)
         return self._files.finish(dataset)
+
+
+def _nothing_watched(place: Path, agents: int, faults: Faults) -> DataError:
+    tables = sorted(file for file in place.iterdir() if suffix(file) in (*TEXT_TABLES, PARQUET))
+    left_out = "".join(f"; {note}: {count}" for note, count in faults.notes().items())
+    return DataError(
+        f"{place / 'behavior'}: no interaction is left; it is taken for the logs of Agent4Rec, and "
+        f"none of its {agents} files holds a title that was watched{left_out}",
+        hint=f"name another log of the folder: --data {quote(str(tables[0]))}"
+        if tables
+        else "check that the experiment of Agent4Rec has ended",
+    )
 
 
 class _Watched(NamedTuple):

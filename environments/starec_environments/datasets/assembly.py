@@ -147,7 +147,8 @@ def assemble(
     if not len(kept):
         why = "".join(f"; {note}: {count}" for note, count in faults.notes().items())
         raise DataError(
-            f"{table.path}: no interaction is left{why}", hint="check the ids in both files"
+            f"{table.path}: no interaction is left{why}",
+            hint="check the ids in both files" if unknown else "",
         )
     counts = {
         "interactions of unknown users or items (left out)": unknown,

@@ -23,6 +23,7 @@ from starec_environments.datasets.tables import CsvTable, ParquetTable
 from starec_environments.datasets.text_files import first_text, no_file, read_text
 from starec_environments.datasets.unread import PARQUET, TEXT_TABLES, check_unread, suffix
 from starec_sim.errors import ConfigError, DataError, did_you_mean
+from starec_sim.settings import validate
 from starec_sim.visible_text import visible_line
 
 FORMATS = (
@@ -62,6 +63,7 @@ def detect(path: Path, given: Mapping[str, Any] | None = None) -> tuple[str, dic
     wanted = given.pop("use", None)
     if given and wanted is None:
         _check_keys(given)
+        _check_text(given)
     for reader, settings in _candidates(place, files, given, path.is_file(), wanted):
         if wanted in (None, reader):
             return reader, _merged({"path": str(place), **settings}, given)
@@ -89,6 +91,12 @@ def _check_keys(given: Mapping[str, Any]) -> None:
                 f"data.{key}: there is no such key; {did_you_mean(key, known)}",
                 hint="mend that key where it is written",
             )
+
+
+def _check_text(given: Mapping[str, Any]) -> None:
+    """Check how text is written: with a wrong setting no file looks like a table."""
+    keys = ("encoding", "quoted", "escape", "delimiter", "time_format")
+    CsvTable(validate(CsvTable.Config, {key: given[key] for key in keys if key in given}, "data"))
 
 
 def _unknown(path: Path, files: Sequence[Path]) -> DataError:

@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from starec_sim.errors import did_you_mean
 from starec_sim.settings import Settings
 
+ENCODINGS = ("utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "big5", "shift_jis", "koi8-r")
+"""Some of those that Python knows, for close names."""
 BadLines = Literal["error", "skip"]
 
 
@@ -71,6 +74,13 @@ class FileSettings(LogRules, RatingSettings):
     """Lines that cannot be read: other fields than the header has, no id, a rating or a time that
     is none. `skip` leaves them out and counts them."""
 
+    @field_validator("time_format")
+    @classmethod
+    def _names_a_part(cls, form: str | None) -> str | None:
+        if form is not None and "%" not in form:
+            raise ValueError("must have a % before each part, e.g. %d/%m/%Y %H:%M")
+        return form
+
 
 class TextSettings(Settings):
     """How text files are written."""
@@ -81,6 +91,17 @@ class TextSettings(Settings):
     """Whether fields may stand in double quotes; None goes by the format, and by `escape`."""
     escape: str | None = Field(default=None, min_length=1, max_length=1)
     r"""The character before a quote inside a quoted field, e.g. `\`; None when it is doubled."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        try:
+            "a".encode(encoding)  # also refuses codecs that are none of text, such as `hex`
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"must be an encoding that Python knows; {did_you_mean(encoding, ENCODINGS)}"
+            ) from None
+        return encoding
 
     @field_validator("escape")
     @classmethod

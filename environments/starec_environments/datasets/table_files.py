@@ -74,6 +74,8 @@ def choose_log(headers: Headers, given: Mapping[str, Any]) -> list[Path]:
     chosen = [file for file in logs if "rating" in roles[file]] or logs
     if not chosen:
         return []
+    if in_order(chosen) is None:  # the settings may name a column that tags.csv has, too
+        chosen = [file for file in chosen if column_for("rating", headers[file])] or chosen
     others = [file for file in logs if file not in chosen]
     parts = [file for file in others if in_order([*chosen, file])]
     same = all(roles[file].keys() == roles[chosen[0]].keys() for file in chosen)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,12 @@ _DATES_AS_NUMBERS = {
 }
 _ZONE = re.compile(r"\s*(?:UTC|GMT|Z)$")
 """Names of the zone of UTC, with which many logs end their dates."""
+_DATE_FORMS = ("%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%Y/%m/%d")
+_TIME_FORMS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+"""Formats that a hint proposes where they read the dates of a file."""
+_FIRST = {"%d": "day", "%m": "month", "%Y": "year"}
+_SHOWN_DATES = 500
+"""Dates that a format which is proposed must read."""
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]")
 
 
@@ -165,12 +172,31 @@ def _read(
             raise DataError(
                 f'{table.path}: the time "{first}" in column "{name}" is no date as ISO 8601 '
                 "(2019-10-31 09:15:00), and which part is the day cannot be told",
-                hint="say how dates are written, e.g. --set 'data.time_format=%d/%m/%Y %H:%M'; "
-                + without,
+                hint="; ".join(part for part in (_format_hint(column, blank), without) if part),
             )
         else:
             seconds = _whole
     return np.fromiter(map(seconds, column), np.int64, len(column)), None
+
+
+def _format_hint(column: Iterable[Any], blank: Iterable[bool]) -> str:
+    """Return how to say the format of dates, with the formats that read the first of them."""
+    cells = (str(cell).strip() for cell, none in zip(column, blank, strict=True) if not none)
+    first = list(itertools.islice(cells, _SHOWN_DATES))
+    found = [
+        form
+        for separator in "/-."
+        for date in _DATE_FORMS
+        for time in _TIME_FORMS
+        if all(_by_format(form := date.replace("/", separator) + time)(cell) >= 0 for cell in first)
+    ]
+    if not found:
+        return "say how dates are written: --set 'data.time_format=FORMAT', e.g. %d/%m/%Y %H:%M"
+    if len(found) == 1:
+        return f"say how dates are written: --set 'data.time_format={found[0]}'"
+    return "say how dates are written: " + " or ".join(
+        f"--set 'data.time_format={form}' if the {_FIRST[form[:2]]} is first" for form in found
+    )
 
 
 def _by_format(written: str) -> Callable[[Any], int]:

@@ -64,7 +64,7 @@ def test_a_fault_is_named_by_file_and_line(
 
 
 def test_an_encoding_nobody_knows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match='no encoding called "utf-9"'):
+    with pytest.raises(ValueError, match='Python knows; did you mean "utf-8"'):
         load(tmp_path, HEADER + "u,a,4,1\n", encoding="utf-9")
 
 
