@@ -1,6 +1,7 @@
-"""Name the code of a plug-in that draws from a global random generator.
+"""Name the code of a plug-in that draws from a global random generator, or reads the clock.
 
-Which visit draws first depends on which answer comes first, so the same seed gives other results.
+Which visit draws first depends on which answer comes first, so the same seed gives other results;
+so does a world that reads the clock. A policy may: it measures how long its model takes.
 Code that is installed among the packages is not named: libraries draw the times of their retries.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import random
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,14 +20,18 @@ from typing import Any
 
 import numpy as np
 
-from starec_sim.boundary.printed import is_plugin
+from starec_sim.boundary.printed import is_plugin, nearest_caller
 from starec_sim.errors import ContractWarning
+from starec_sim.plugin_names import SHIPPED
 
 _LIBRARIES = frozenset(
     {*sys.stdlib_module_names, "langchain_core", "langgraph", "langgraph_api", "langsmith"}
     | {"httpx", "numpy", "openai", "torch", "transformers"}
 )
 """Top packages that are no plug-ins, wherever they are installed."""
+_CLOCKS = ("time", "time_ns", "perf_counter", "perf_counter_ns")
+"""Functions of `time` that tell the time. `datetime.now` cannot be watched: its type is fixed."""
+_CALLERS_OF_WORLDS = ("starec_sim.boundary", "starec_sim.world")
 _named: set[str] = set()
 """What was named in the present block."""
 _numpy_users: set[str] = set()
@@ -41,11 +47,18 @@ def take_numpy_users() -> set[str]:
 
 @contextmanager
 def draws_named() -> Iterator[None]:
-    """Warn of each function of a plug-in that calls `random` or `numpy.random` inside the block."""
+    """Warn inside the block of each function of a plug-in that uses what other runs have not.
+
+    These are `random` and `numpy.random`, and in worlds, recommenders and agents the clock.
+    """
     _named.clear()
     found = [(module, name, made) for module in (random, np.random) for name, made in _of(module)]
     for module, name, function in found:
         setattr(module, name, _watched(function, f"{module.__name__}.{name}"))
+    clocks = [(time, name, getattr(time, name)) for name in _CLOCKS]
+    for module, name, function in clocks:
+        setattr(module, name, _watched_clock(function, f"time.{name}"))
+    found += clocks
     try:
         yield
     finally:
@@ -75,22 +88,47 @@ def _watched(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     return watched
 
 
+def _watched_clock(function: Callable[[], Any], name: str) -> Callable[[], Any]:
+    @functools.wraps(function)
+    def watched() -> Any:
+        frame = sys._getframe(1)
+        ours = str(frame.f_globals.get("__name__", "")).partition(".")[0] in SHIPPED
+        if (
+            not ours
+            and _is_own_code(frame)
+            and nearest_caller(frame).startswith(_CALLERS_OF_WORLDS)
+        ):
+            _warn(
+                f"{_place(frame)} calls {name}: the clock differs from run to run, and with it all "
+                "that depends on it, for the same seed. Count rounds, or draw from self.streams"
+            )
+        return function()
+
+    return watched
+
+
 def _is_own_code(frame: FrameType) -> bool:
     file = frame.f_code.co_filename
     top = str(frame.f_globals.get("__name__", "")).partition(".")[0]
     return "-packages" not in file and top not in _LIBRARIES
 
 
-def _name(frame: FrameType, function: str) -> None:
+def _place(frame: FrameType) -> str:
     code = frame.f_code
-    said = f"{code.co_qualname} ({Path(code.co_filename).name}:{frame.f_lineno}) calls {function}"
+    return f"{code.co_qualname} ({Path(code.co_filename).name}:{frame.f_lineno})"
+
+
+def _name(frame: FrameType, function: str) -> None:
+    said = f"{_place(frame)} calls {function}"
     if function.startswith("numpy"):
         _numpy_users.add(said)
+    _warn(
+        f"{said}, a global generator: the same seed may give other results. Draw from a generator "
+        "of its own: np.random.default_rng(seed)"
+    )
+
+
+def _warn(said: str) -> None:
     if said not in _named:
         _named.add(said)
-        warnings.warn(
-            f"{said}, a global generator: the same seed may give other results. Draw from a "
-            "generator of its own: np.random.default_rng(seed)",
-            ContractWarning,
-            stacklevel=4,
-        )
+        warnings.warn(said, ContractWarning, stacklevel=5)

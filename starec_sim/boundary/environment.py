@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from starec_sim.boundary.call import PluginBoundary, complete, ships
+from starec_sim.boundary.call import PluginBoundary, complete, label_of, ships
 from starec_sim.boundary.catalogue import (
     checked_catalogue,
     checked_live,
     grown_size,
     same_size,
 )
-from starec_sim.boundary.figures import checked_figures
+from starec_sim.boundary.figures import checked_figures, warn_of_other_names
 from starec_sim.boundary.first_rounds import FirstRounds
 from starec_sim.boundary.handed_out import SAMPLED
 from starec_sim.boundary.observation import (
@@ -88,6 +88,8 @@ class CheckedEnvironment:
         self._own_metrics = frozenset({"visitors"} if derived else ())
         named = dict.fromkeys(getattr(plugin, "own_metrics", ()), 0.0)
         self._boundary.check("", lambda: checked_figures(named, self._own_metrics))
+        self._declared = () if ships(type(plugin)) else tuple(named)
+        """Figures that are compared with those of the first round that is played."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "plugin":  # while a copy is made without __init__
@@ -237,6 +239,8 @@ class CheckedEnvironment:
         )
         self._boundary.check(when, self._check_size)
         self._boundary.check(when, lambda: first_rounds.round_ended(visits, figures))
+        warn_of_other_names(label_of(self.plugin), self._declared, figures)
+        self._declared = ()
         self._slates = {}
         return figures
 

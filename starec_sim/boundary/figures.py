@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starec_sim.boundary.values import BrokenContract, few, number, shown
+from starec_sim.errors import ContractWarning
 from starec_sim.glossary import METRICS
 
 _WANTED = "figures are finite numbers by name; NaN where there is none"
@@ -53,6 +55,28 @@ def checked_figures(value: Any, allowed: frozenset[str] = frozenset()) -> dict[s
         figures[name] = plain
     few(figures, "the figures")
     return figures
+
+
+def warn_of_other_names(label: str, declared: Sequence[str], figures: Mapping[str, float]) -> None:
+    """Warn of figures that are declared and do not come, and of others where some are declared.
+
+    Args:
+        label: The environment.
+        declared: Its `own_metrics`.
+        figures: Those of the first round.
+    """
+    absent = [name for name in declared if name not in figures]
+    others = [name for name in figures if name not in declared]
+    if not declared or not (absent or others):
+        return
+    said = [f'names "{name}", which the first round did not measure' for name in absent]
+    said += [f'lacks "{name}", which it measured' for name in others]
+    warnings.warn(
+        f"{label}: own_metrics {'; it '.join(said)}. Name there what the environment returns of "
+        "each round; NaN where there is no figure",
+        ContractWarning,
+        stacklevel=2,
+    )
 
 
 def _plain(figure: Any, name: str) -> float:

@@ -69,12 +69,16 @@ def is_plugin(frame: FrameType) -> bool:
     printing = str(frame.f_globals.get("__name__", ""))
     if printing.partition(".")[0] in ("starec_sim", "rich"):
         return False
+    module = nearest_caller(frame)
+    return module.startswith(_CALLERS) or module.partition(".")[0] in _FRAMEWORKS
+
+
+def nearest_caller(frame: FrameType) -> str:
+    """Return the module of the nearest caller that ships, or is a framework; empty without one."""
     caller = frame.f_back
     while caller is not None:
         module = str(caller.f_globals.get("__name__", ""))
-        if module.partition(".")[0] in _FRAMEWORKS:
-            return True
-        if module.startswith("starec_sim."):
-            return module.startswith(_CALLERS)
+        if module.startswith("starec_sim.") or module.partition(".")[0] in _FRAMEWORKS:
+            return module
         caller = caller.f_back
-    return False
+    return ""

@@ -1,6 +1,7 @@
 """Mistakes in worlds of one file: each is said in the words of the one who wrote it."""
 
 import os
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from starec_sim.errors import ConfigError, ContractError, ContractWarning, Plugi
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.new_plugin import write_new_plugin
 from starec_sim.policies.text_policy import TextPolicy
+from tests.reported.coffee_shop import drink, play_shop
+from tests.rounds import ScriptedAgent
 
 
 class Tea(World):
@@ -308,3 +311,53 @@ def test_a_check_of_a_policy_that_exits_goes_on_and_names_it():
     (failed,) = [each for each in results if each.state == "failed"]
     assert "raised SystemExit: bye" in failed.note
     assert "sys.exit()" in failed.hint
+
+
+@pytest.mark.parametrize("clock", ["time.time", "time.time_ns", "time.perf_counter"])
+def test_a_world_that_reads_the_clock_is_warned_about(clock, tmp_path):
+    body = f"""
+    def rating(self, item):
+        import time
+
+        return 4.0 if {clock}() > 0 else 2.0
+    """
+    said = rf"Broken.rating \(shop.py:\d+\) calls {clock}: the clock differs from run to run"
+    unchanged = time.time
+    with pytest.warns(ContractWarning, match=said) as warned:
+        play_shop(tmp_path, body, rounds=1)
+    assert len({str(each.message) for each in warned}) == 1 and time.time is unchanged
+
+
+def test_an_answer_that_is_timed_and_libraries_that_read_the_clock_are_not_warned_about(tmp_path):
+    body = """
+    def rating(self, item):
+        import logging
+
+        logging.getLogger("shop").warning("the record of a log has a time")
+        return 4.0
+    """
+
+    def decide(user, round, observation):
+        before = time.monotonic()  # how long something takes
+        return drink(user, round, observation) if before else None
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ContractWarning)
+        play_shop(tmp_path, body, rounds=1, agent=ScriptedAgent(decide))
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ('("sold", "cups left")', 'own_metrics names "cups left", which the first round did not'),
+        ('("cups",)', 'which the first round did not measure; it lacks "sold", which it measured'),
+        ('("sold",)', ""),
+        ("()", ""),
+    ],
+)
+def test_names_of_figures_that_are_not_those_declared_are_warned_about(declared, said, tmp_path):
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ContractWarning)
+        play_shop(tmp_path, f"own_metrics = {declared}", rounds=2)
+    found = [str(each.message) for each in warned if "own_metrics" in str(each.message)]
+    assert len(found) == bool(said) and all(said in each for each in found)
