@@ -66,7 +66,7 @@ METRICS: Mapping[str, MetricInfo] = {
         "unread thoughts", "share of slow thoughts that could not be read", "lower"
     ),
     "malformed": MetricInfo(
-        "malformed", "share of answers with a flaw, even after repair", "lower"
+        "malformed", "share of answers with a flaw, even after repair, or that never came", "lower"
     ),
     "repaired": MetricInfo("repaired", "share of answers that needed a repair call", "lower"),
     "skipped": MetricInfo("skipped", "share of visits left out because a plug-in failed", "lower"),

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import ssl
+import warnings
 
 import pytest
 import yaml
@@ -810,3 +811,28 @@ def test_a_module_that_is_missing_is_named_with_the_command_that_installs_it():
     assert raised.value.hint.endswith("pip install no_such_module")
     failed = as_policy_error(ModuleNotFoundError("No module named 'x'", name="x.y"), "far")
     assert (failed.cause, failed.hint.endswith("pip install x")) == ("closed", True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "warned"),
+    [
+        ("fake", "another-model-7b", True),
+        ("gpt-4o", "gpt-4o-2024-08-06", False),
+        ("Qwen/Qwen3-8B", "qwen3:8b", False),
+    ],
+)
+def test_an_endpoint_that_names_another_model_is_told_once(endpoint, asked, named, warned):  # noqa: F811
+    endpoint.replies({"json": completion() | {"model": named}})
+    model = OpenAIPolicy(model=asked, base_url=endpoint.url)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PolicyWarning)
+        asyncio.run(asked_twice(model))
+    said = [str(each.message) for each in caught if "was asked for the model" in str(each.message)]
+    assert len(said) == warned
+    assert all(f'says that "{named}" answers' in each for each in said)
+
+
+async def asked_twice(model):
+    for _ in range(2):
+        await model.ainvoke([HumanMessage("hello")])
+    await model.aclose()

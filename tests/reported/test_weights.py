@@ -94,6 +94,16 @@ def test_names_with_a_prefix_are_explained(model, prefix):
     assert f'all names in the file have "{prefix}" in front' in error.hint
 
 
+def test_a_prefix_is_explained_where_the_head_is_the_embeddings(model):
+    change_json(model / "config.json", tie_word_embeddings=True)
+    change_weights(
+        model, lambda w: {f"module.{k}": v for k, v in w.items() if k != "lm_head.weight"}
+    )
+    error = refusal(model=str(model))
+    assert "24 of 24 parameters are missing" in error.message
+    assert 'all names in the file have "module." in front' in error.hint
+
+
 def test_another_shape_is_named_with_both_shapes(model):
     change_weights(model, lambda w: w | {"model.norm.weight": torch.ones(4)})
     assert "1 have another shape (model.norm.weight: [4], expected [32])" in str(

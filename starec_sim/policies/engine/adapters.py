@@ -55,14 +55,14 @@ def with_adapter(model: Any, base: str, adapter: str, *, learns: bool = False) -
         raise misfit.keys(missing, unexpected)
     if not learns and not _changes_anything(adapted):
         _log.warning(
-            "the adapter %s changes no weight: it was not trained, or its lora_alpha is 0; the "
+            'the adapter "%s" changes no weight: it was not trained, or its lora_alpha is 0; the '
             "answers are those of %s",
             adapter,
             base,
         )
     if trained_on and Path(trained_on).name != Path(base).name:
         _log.warning(
-            'the adapter %s was trained on "%s" and is used on "%s"', adapter, trained_on, base
+            'the adapter "%s" was trained on "%s" and is used on "%s"', adapter, trained_on, base
         )
     return adapted
 

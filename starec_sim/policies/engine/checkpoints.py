@@ -195,13 +195,15 @@ def _check_one_set(name: str, folder: Path) -> None:
 
 def _check_parameters(name: str, model: Any, report: dict[str, Any]) -> None:
     missing, unexpected = set(report["missing_keys"]), set(report["unexpected_keys"])
+    names = {name for name, _ in model.named_parameters()}
+    if missing & names:  # a tied one is missing with its other name; it is no further parameter
+        missing -= {name for name, _ in model.named_parameters(remove_duplicate=False)} - names
     shapes = report["mismatched_keys"]
     if not (missing or unexpected or shapes):
         return
     found = []
     if missing:
-        count = len(list(model.named_parameters()))
-        found.append(f"{len(missing)} of {count} parameters are missing ({listed(missing)})")
+        found.append(f"{len(missing)} of {len(names)} parameters are missing ({listed(missing)})")
     if unexpected:
         found.append(f"{len(unexpected)} belong to no parameter ({listed(unexpected)})")
     if shapes:

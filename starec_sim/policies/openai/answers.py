@@ -47,6 +47,21 @@ class _Content(NamedTuple):
         return _Content(*(one + more for one, more in zip(self, other, strict=True)))
 
 
+def is_another_model(asked: str, named: str) -> bool:
+    """Return whether an endpoint names another model than it was asked for.
+
+    Many name a version of it, or a file: neither name then lacks the other, but for signs.
+
+    >>> is_another_model("Qwen/Qwen3-8B", "qwen3:8b"), is_another_model("gpt-4o", "other-7b")
+    (False, True)
+    """
+    one, other = (
+        "".join(char for char in name.rpartition("/")[2].casefold() if char.isalnum())
+        for name in (asked, named)
+    )
+    return one not in other and other not in one
+
+
 def read_answer(text: str, body: Mapping[str, Any], token_ids: bool, target: Target) -> ChatResult:
     """Read the body of a response with status 200.
 

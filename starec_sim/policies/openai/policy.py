@@ -20,7 +20,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr
 
 from starec_sim.errors import PolicyError, PolicyWarning
 from starec_sim.policies.openai import bounds
-from starec_sim.policies.openai.answers import read_answer
+from starec_sim.policies.openai.answers import is_another_model, read_answer
 from starec_sim.policies.openai.failures import explain
 from starec_sim.policies.openai.refusals import about_roles
 from starec_sim.policies.openai.target import (
@@ -133,6 +133,8 @@ class OpenAIPolicy(BaseChatModel):
     """A setting of langchain-core; fixed, because LC_OUTPUT_VERSION would turn texts into lists."""
 
     _merges_roles: bool = PrivateAttr(default=False)
+    _told_model: bool = PrivateAttr(default=False)
+    """Whether it was told that another model answers."""
     """Whether `system: auto` merges, because the endpoint refused the roles."""
     _connections: dict[asyncio.AbstractEventLoop, _Connection] = PrivateAttr(default_factory=dict)
 
@@ -217,7 +219,12 @@ class OpenAIPolicy(BaseChatModel):
         except (openai.OpenAIError, aiohttp.ClientError) as error:
             # `from None`: the SDK's error holds the request, and the request holds the key.
             raise explain(error, target, body) from None
-        return read_answer(text, body, self.token_ids, target)
+        answer = read_answer(text, body, self.token_ids, target)
+        named = str(answer.generations[0].message.response_metadata["model_name"])
+        if not self._told_model and is_another_model(self.model, named) and not is_azure(self.url):
+            self._told_model = True
+            _warn_of_another_model(target, named)
+        return answer
 
     async def aopen(self) -> None:
         """Check the key and set up the client now, before the first call."""
@@ -314,6 +321,15 @@ def _client(policy: OpenAIPolicy, key: str) -> AsyncOpenAI:
 def _warn_of_merged_roles(url: str) -> None:
     warnings.warn(
         f"{url} refuses the role system: its text now begins the user's message (system: merge)",
+        PolicyWarning,
+        stacklevel=3,
+    )
+
+
+def _warn_of_another_model(target: Target, named: str) -> None:
+    warnings.warn(
+        f'{target.url} was asked for the model "{target.model}" and says that '
+        f'"{target.quote(named, 100)}" answers',
         PolicyWarning,
         stacklevel=3,
     )
