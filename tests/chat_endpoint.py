@@ -11,7 +11,7 @@ def completion(content="hello", *, finish_reason="stop", usage=(5, 2), **message
     body = {
         "id": "chatcmpl-1",
         "object": "chat.completion",
-        "model": "fake-tiny-1",
+        "model": "fake-mini-1",
         "system_fingerprint": "fp_1",
         "choices": [
             {

@@ -84,12 +84,10 @@ class CheckedEnvironment:
         self._ids = [item.id for item in plugin.items] if self._grows else []
         self._checked_items = plugin.items
         # An environment that ships, or that is derived from one, measures a metric of its own.
-        derived = any(ships(base) for base in type(plugin).__mro__)
-        self._own_metrics = frozenset({"visitors"} if derived else ())
+        self._own_metrics = frozenset({"visitors"} if any(map(ships, type(plugin).__mro__)) else ())
         named = dict.fromkeys(getattr(plugin, "own_metrics", ()), 0.0)
         self._boundary.check("", lambda: checked_figures(named, self._own_metrics))
-        self._declared = () if ships(type(plugin)) else tuple(named)
-        """Figures that are compared with those of the first round that is played."""
+        self._declared = () if ships(type(plugin)) else tuple(named)  # until a round has ended
 
     def __getattr__(self, name: str) -> Any:
         if name == "plugin":  # while a copy is made without __init__

@@ -146,10 +146,8 @@ def assemble(
     kept = rows[_one_of_each(table, rows, pairs, user_ids, item_ids, rules)]
     if not len(kept):
         why = "".join(f"; {note}: {count}" for note, count in faults.notes().items())
-        raise DataError(
-            f"{table.path}: no interaction is left{why}",
-            hint="check the ids in both files" if unknown else "",
-        )
+        hint = "check the ids in both files" if unknown else ""
+        raise DataError(f"{table.path}: no interaction is left{why}", hint=hint)
     counts = {
         "interactions of unknown users or items (left out)": unknown,
         f"interactions of a user with an item again (the {rules.duplicates} counts)": len(rows)

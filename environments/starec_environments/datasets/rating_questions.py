@@ -246,8 +246,8 @@ def _scale_hint(given: FloatArray, outside: FloatArray, as_choices: str) -> str:
         hints.append(f"--set data.liked_from=N if they are counts, such as plays; {as_choices}")
     elif 0.0 in odd:
         if len(rest) and rest.max() <= LIKED_ABOVE:
-            high = f"{rest.max():g}"
-            hints.append(f"--set 'data.rating_scale=[0, {high}]' if users rated from 0 to {high}")
+            most = f"{rest.max():g}"
+            hints.append(f"--set 'data.rating_scale=[0, {most}]' if users rated from 0 to {most}")
         else:
             hints.append("--set 'data.rating_scale=[0, 5]' if 0 stars is the worst rating")
     return "; ".join(hints)

@@ -19,7 +19,7 @@ def test_the_answer_carries_text_usage_and_metadata(endpoint):
     assert reply.content == "hello"
     assert reply.usage_metadata == {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
     metadata = reply.response_metadata
-    assert metadata["model_name"] == "fake-tiny-1"
+    assert metadata["model_name"] == "fake-mini-1"
     assert metadata["finish_reason"] == "stop"
     assert metadata["system_fingerprint"] == "fp_1"
 
@@ -126,7 +126,7 @@ def test_tokens_are_asked_for_and_read_as_the_server_gives_them(endpoint):
     tokens = reply.response_metadata["tokens"]
     assert (tokens.prompt, tokens.completion) == ((1, 2, 70_000), (5, 151_643))
     assert tokens.logprobs == (float(np.float32(-0.1)), 0.0)
-    assert tokens.version == "fake-tiny-1"
+    assert tokens.version == "fake-mini-1"
     assert tokens.sampling == {"temperature": 1, "max_tokens": 9, "seed": 7}
 
 
