@@ -38,6 +38,8 @@ from starec_sim.types import FloatArray
 
 _SEED = 0
 """Seed of the bootstrap: the same record gives the same report."""
+_MOST_ARMS = 5
+"""Arms whose number of rounds is said, where arms differ in it."""
 
 Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
 """`equal`: every user has the same value on both sides. `unsure`: the 95 % interval holds zero.
@@ -107,6 +109,26 @@ class RunReport(NamedTuple):
     """By arm, the figures of each kind of users; empty where all users are alike."""
     calibrations: Mapping[str, CalibrationSummary] = MappingProxyType({})
     """By arm, the error of the cheap kind; of arms with a calibration."""
+    played: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    """By arm, the committed rounds of each trial that has begun."""
+
+    def window(self) -> str:
+        """Return which rounds the means are of, and why only these.
+
+        >>> RunReport({}, {}, 3, 3, played={"loop": (30, 30), "frozen": (3,)}).window()
+        'rounds 1 to 3, which all arms have; loop has 30, frozen 3'
+        """
+        named = name_rounds(self.rounds, self.last_rounds)
+        if all(of == self.rounds for rounds in self.played.values() for of in rounds):
+            return named
+        first, *others = self.played
+        have = [f"{first} has {_least_to_most(self.played[first])}"]
+        have += [f"{arm} {_least_to_most(self.played[arm])}" for arm in others]
+        if len(have) > _MOST_ARMS:
+            have[_MOST_ARMS:] = [f"and {len(have) - _MOST_ARMS} more arms"]
+        by_seed = any(len(set(rounds)) > 1 for rounds in self.played.values())
+        who = " and ".join(["arms"] * (len(self.played) > 1) + ["seeds"] * by_seed)
+        return f"{named}, which all {who} have; {', '.join(have)}"
 
     def names(self) -> list[str]:
         """Return the metrics that a report shows, in order."""
@@ -212,7 +234,19 @@ def summarise(
                 if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
-    return RunReport(summaries, of_arms, common, len(window), unknown, kinds, calibrations)
+    played: dict[str, list[int]] = defaultdict(list)
+    for trial in begun:
+        played[trial.arm].append(trial.rounds)
+    return RunReport(
+        summaries,
+        of_arms,
+        common,
+        len(window),
+        unknown,
+        kinds,
+        calibrations,
+        {arm: tuple(rounds) for arm, rounds in played.items()},
+    )
 
 
 def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
@@ -225,6 +259,20 @@ def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
     report = configuration.get("report")
     last = report.get("last_rounds") if isinstance(report, Mapping) else None
     return _window(last if isinstance(last, int) and last > 0 else None, rounds)
+
+
+def name_rounds(rounds: int, last: int) -> str:
+    """Name the last of some rounds, which count from 1.
+
+    >>> name_rounds(30, 5), name_rounds(3, 1)
+    ('rounds 26 to 30', 'round 3')
+    """
+    return f"round {rounds}" if last == 1 else f"rounds {rounds - last + 1} to {rounds}"
+
+
+def _least_to_most(rounds: Sequence[int]) -> str:
+    least, most = min(rounds), max(rounds)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _window(last_rounds: int | None, rounds: int) -> range:

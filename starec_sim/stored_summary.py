@@ -29,7 +29,7 @@ from starec_sim.runs.folder import SUMMARY
 from starec_sim.runs.reader import reading
 from starec_sim.runs.regular_file import read_bytes
 
-_FORMAT = 2
+_FORMAT = 3
 """Counted up when the meaning of a value changes."""
 
 

@@ -92,8 +92,6 @@ def _notes(found: Comparison) -> list[str]:
         notes.append(f"no seed is the same: seed {pairs} are compared, so chance differs too")
     elif len(found.seeds) < max(len(found.a.seeds), len(found.b.seeds)):
         notes.append(f"compared: seeds {', '.join(str(a) for a, _ in found.seeds)}")
-    if found.a.rounds != found.b.rounds:
-        notes.append(f"compared: the {found.rounds} rounds that both have")
     arms_a, arms_b = ({side.arm, *side.other_arms} for side in (found.a, found.b))
     if not arms_a & arms_b:
         notes.append("no arm has the same name in both runs; --arm and --arm-b name those compared")
@@ -137,7 +135,8 @@ def print_first(out: Console, found: Comparison) -> None:
 def _first(found: Comparison) -> str:
     first = found.first_difference
     if first is None:
-        return f"all steps of {found.rounds} rounds are the same"
+        plural = "round" if found.rounds == 1 else "rounds"
+        return f"all steps of {found.rounds} {plural} are the same"
     at = first.at
     if not found.common_users:
         return (
@@ -200,12 +199,10 @@ def _of_fewer_users(metrics: Iterable[MetricDifference]) -> list[str]:
 
 
 def _means(found: Comparison) -> str:
-    last, of = found.last_rounds, found.rounds
-    over = f"all {of} rounds" if last == of else f"the last {last} of {of} rounds"
     if not found.common_users:
-        return f"Means over {over}, B against A; no user is in both, so seeds are compared"
+        return f"Means over {found.window}. B against A; no user is in both, so seeds are compared"
     users = max((metric.users for metric in found.metrics), default=0)
-    return f"Means over {over}, B against A, the same {users:,} users"
+    return f"Means over {found.window}. B against A, the same {users:,} users"
 
 
 def _figures(metric: MetricDifference) -> list[str]:

@@ -82,7 +82,8 @@ def print_report(report: RunReport, explain: bool = False) -> None:
     if not names:
         out.print("\nNo round is over yet.")
         return
-    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval, [low, high] a lopsided one")
+    over = visible(report.window())
+    out.print(f"\nMeans over {over}; ± half of the 95 % interval, [low, high] a lopsided one")
     means = {arm: _means(report, arm, names) for arm in report.metrics}
     for block in _blocks(names, means, out.width):
         out.print()
@@ -136,15 +137,6 @@ def print_meanings(out: Console, names: Sequence[str]) -> None:
         table.add_row(info.label, Text(f"{info.meaning or 'a metric of its own'}{better}", "dim"))
     out.print()
     out.print(table)
-
-
-def _rounds(report: RunReport) -> str:
-    last, of = report.last_rounds, report.rounds
-    if of == 1:
-        return "Means of the one round"
-    if last == of:
-        return f"Means over all {of} rounds"
-    return f"Means over the last {last} of {of} rounds" if last > 1 else f"Round {of}"
 
 
 class _Cell(NamedTuple):

@@ -17,6 +17,7 @@ from starec_sim.report import (
     MetricSamples,
     Verdict,
     difference_of,
+    name_rounds,
     none_for_nan,
     report_window,
 )
@@ -101,6 +102,8 @@ class Comparison:
     first_difference: Difference | None
     last_rounds: int
     """Last of these rounds over which the means of metrics are taken."""
+    window: str
+    """Which rounds these are, and why only these."""
     metrics: tuple[MetricDifference, ...]
     steps: tuple[ComparedStep, ...]
     """The steps of one user, if one is named."""
@@ -160,9 +163,19 @@ def compare(
             rounds=rounds,
             first_difference=first,
             last_rounds=len(window),
+            window=_named(rounds, len(window), side_a, side_b),
             metrics=_metrics(*samples),
             steps=() if user is None else tuple(s for pair in pairs for s in pair.of_user(user)),
         )
+
+
+def _named(rounds: int, last: int, *sides: Side) -> str:
+    """Name the rounds over which means are taken; say what each side has where that is more."""
+    played = [min(trial.rounds for trial in side.trials) for side in sides]
+    named = name_rounds(rounds, last)
+    if len(set(played)) == 1:
+        return named
+    return f"{named}, which both sides have; A has {played[0]}, B {played[1]}"
 
 
 def _paired_trials(a: Side, b: Side) -> list[tuple[RecordedTrial, RecordedTrial]]:

@@ -303,7 +303,7 @@ def test_the_command_prints_the_effect_as_a_table_and_as_json(alone, starec):
     status, out, _ = starec(*command)
     assert not status
     assert f"Arm main: A is {alone.name}, B is this fork" in out
-    assert "Means over the last 2 of 5 rounds" in out
+    assert "Means over rounds 4 to 5. B against A" in out
     status, out, _ = starec(*command, "--json")
     assert not status
     assert json.loads(out)["effects"]["main"]["rounds"] == [4, 5]

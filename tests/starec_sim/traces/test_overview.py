@@ -94,7 +94,7 @@ def test_a_summary_of_other_rounds_or_metrics_is_not_taken(copied):
     path = copied / SUMMARY
     right = stored_summary.run_summary(copied, None)
     text = path.read_text()
-    other = text.replace('[[2,[[0,2,"', '[[2,[[0,1,"')
+    other = text.replace('[[3,[[0,2,"', '[[3,[[0,1,"')
     assert other != text
     path.write_text(other)
     assert repr(stored_summary.run_summary(copied, None)) == repr(right)

@@ -7,7 +7,7 @@ import { LongText } from "../parts/Text";
 import { Choice } from "../parts/Trial";
 import { type Route, go, href, search, withParams } from "../router";
 import { diffCommand, pythonOfTwo } from "../snippets";
-import { visible } from "../text";
+import { count, visible } from "../text";
 import type { Comparison, RunRow } from "../types";
 import { Aligned, SideBySide } from "./compare_steps";
 import { CHANGED, METRICS } from "./compare_tables";
@@ -144,7 +144,7 @@ function Compared({ path, route }: { path: string; route: Route }) {
               name="Metrics"
               note={
                 <>
-                  <p>B minus A, paired by user or seed, over {rounds(view)}.</p>
+                  <p>B minus A, paired by user or seed, over {view.window}.</p>
                   {view.metrics.some((row) => row.low !== null) && (
                     <p>The upright line of each interval is zero. Each is drawn to a scale of its own.</p>
                   )}
@@ -199,12 +199,6 @@ function Compared({ path, route }: { path: string; route: Route }) {
   );
 }
 
-/** As `starec diff` says it. */
-function rounds({ last_rounds, rounds }: Comparison): string {
-  if (last_rounds === rounds) return rounds === 1 ? "the one round" : `all ${rounds} rounds`;
-  return `the last ${last_rounds} of ${rounds} rounds`;
-}
-
 /** Two runs of other users: what can be compared instead. */
 function NobodyCommon({ view: { a, b } }: { view: Comparison }) {
   const sides = a.folder === b.folder ? [a] : [a, b];
@@ -237,7 +231,7 @@ function armsOfOne({ name, arm, other_arms }: Comparison["a"]) {
 
 function FirstDifference({ view, route }: { view: Comparison; route: Route }) {
   const first = view.first_difference;
-  if (!first) return <p>They do not: every step is equal.</p>;
+  if (!first) return <p>They do not: every step of {count(view.rounds, "round")} is equal.</p>;
   const { user, round, step } = first.at;
   return (
     <>

@@ -31,6 +31,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
             mdPage(
               of.name,
               `${of.kind}, ${of.status}, digest ${of.digest ?? "none yet"}`,
+              rows.length > 0 && totalsNote(view),
               asMarkdown(totals, rows),
               asMarkdown(CALLS, view.calls),
               mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
@@ -44,7 +45,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       <Chips />
       {of.note && <LongText text={of.note} />}
       {view.totals.length > 0 && (
-        <Part name="Totals" note={`Means over ${view.window ?? "all rounds"}, with 95 % intervals.`}>
+        <Part name="Totals" note={totalsNote(view)}>
           <Table
             id="totals"
             caption="Totals by arm"
@@ -96,6 +97,8 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
     </>
   );
 }
+
+const totalsNote = (view: Overview) => `Means over ${visible(view.window)}. In brackets: 95 % intervals.`;
 
 function CallsAndErrors({ view }: { view: Overview }) {
   return (
