@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def read_overview(folder: Path, reader: Reader) -> Overview:
         tuple(_errors(summary.errors, reader, trials)),
         config,
         manifest.status == "running",
-        f"starec show {folder}",
+        f"starec show {shlex.quote(str(folder))}",
     )
 
 

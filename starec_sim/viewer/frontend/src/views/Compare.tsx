@@ -1,15 +1,15 @@
 import { type Loaded, useData } from "../api";
-import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
-import { Table, asMarkdown } from "../parts/Table";
+import { Table } from "../parts/Table";
 import { LongText } from "../parts/Text";
 import { Choice } from "../parts/Trial";
 import { type Route, go, href, search, withParams } from "../router";
-import { diffCommand, pythonOfTwo } from "../snippets";
+import { diffCommand, leavingOut, pythonOfTwo } from "../snippets";
 import { count, visible } from "../text";
 import type { Comparison, RunRow } from "../types";
 import { Aligned, SideBySide } from "./compare_steps";
+import { comparisonMarkdown } from "./compare_markdown";
 import { CHANGED, METRICS } from "./compare_tables";
 
 /** How do two runs, arms or versions differ, and where do they part first? */
@@ -104,19 +104,20 @@ function Compared({ path, route }: { path: string; route: Route }) {
         const name = (side: Comparison["a"]) =>
           a.folder === b.folder ? side.arm : `${side.name}, ${side.arm}`;
         const user = route.params.get("user");
+        const round = route.params.get("round");
+        const beside =
+          user !== null && round !== null && `round ${round}, step ${route.params.get("step") ?? 1}`;
         return (
           <>
             <PageHead
               title={`${name(a)} and ${name(b)}`}
               copy={{
                 json: view,
-                markdown: () =>
-                  mdPage(
-                    `${a.name} (${a.arm}) and ${b.name} (${b.arm})`,
-                    asMarkdown(METRICS, view.metrics),
-                    asMarkdown(CHANGED, view.configuration),
-                  ),
-                command: diffCommand(a, b, { arm: a.arm, "arm-b": b.arm, user }),
+                markdown: () => comparisonMarkdown(view, user, beside),
+                command: leavingOut(
+                  diffCommand(a, b, { arm: a.arm, "arm-b": b.arm, user }),
+                  beside && `the texts and slates of ${beside}`,
+                ),
                 python: pythonOfTwo(a, b, user),
               }}
             >
@@ -139,7 +140,7 @@ function Compared({ path, route }: { path: string; route: Route }) {
                 <Aligned view={view} route={route} />
               </Part>
             )}
-            {user && route.params.get("round") && <SideBySide view={view} route={route} user={user} />}
+            {user && beside && <SideBySide view={view} route={route} user={user} />}
             <Part
               name="Metrics"
               note={
