@@ -449,6 +449,12 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     title(page, "u2, round 2, step 1")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     expect(page.get_by_role("searchbox")).to_have_count(0)  # nothing that a saved page cannot do
+    expect(page.get_by_role("link", name="ask again")).to_have_count(0)
+    opens = f"starec view {folder / 'feed'}"
+    expect(page.get_by_role("region", name="Note")).to_contain_text(opens)
+    expect(page.locator(".banner")).to_contain_text(opens)
+    page.goto(f"file://{file}#/run/feed/ask/u2/2/1?arm=loop&seed=3")
+    expect(page.locator("code", has_text=opens)).to_have_count(1)
     page.goto(f"file://{file}#/run/feed/notes")
     expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
     page.close()
