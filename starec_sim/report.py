@@ -92,6 +92,14 @@ class ArmDifference(NamedTuple):
         return "higher" if self.interval.mean > 0 else "lower"
 
 
+class ArmRounds(NamedTuple):
+    """How far an arm is."""
+
+    arm: str
+    rounds: tuple[int, ...]
+    """Rounds that are committed, of each of its trials that has begun."""
+
+
 class RunReport(NamedTuple):
     """The metrics of all arms of a run, and the differences between arms."""
 
@@ -109,24 +117,25 @@ class RunReport(NamedTuple):
     """By arm, the figures of each kind of users; empty where all users are alike."""
     calibrations: Mapping[str, CalibrationSummary] = MappingProxyType({})
     """By arm, the error of the cheap kind; of arms with a calibration."""
-    played: Mapping[str, tuple[int, ...]] = MappingProxyType({})
-    """By arm, the committed rounds of each trial that has begun."""
+    played: tuple[ArmRounds, ...] = ()
+    """Of each arm that has begun."""
 
     def window(self) -> str:
         """Return which rounds the means are of, and why only these.
 
-        >>> RunReport({}, {}, 3, 3, played={"loop": (30, 30), "frozen": (3,)}).window()
+        >>> arms = ArmRounds("loop", (30, 30)), ArmRounds("frozen", (3,))
+        >>> RunReport({}, {}, 3, 3, played=arms).window()
         'rounds 1 to 3, which all arms have; loop has 30, frozen 3'
         """
         named = name_rounds(self.rounds, self.last_rounds)
-        if all(of == self.rounds for rounds in self.played.values() for of in rounds):
+        if all(rounds == self.rounds for each in self.played for rounds in each.rounds):
             return named
         first, *others = self.played
-        have = [f"{first} has {_least_to_most(self.played[first])}"]
-        have += [f"{arm} {_least_to_most(self.played[arm])}" for arm in others]
+        have = [f"{first.arm} has {_least_to_most(first.rounds)}"]
+        have += [f"{each.arm} {_least_to_most(each.rounds)}" for each in others]
         if len(have) > _MOST_ARMS:
             have[_MOST_ARMS:] = [f"and {len(have) - _MOST_ARMS} more arms"]
-        by_seed = any(len(set(rounds)) > 1 for rounds in self.played.values())
+        by_seed = any(len(set(each.rounds)) > 1 for each in self.played)
         who = " and ".join(["arms"] * (len(self.played) > 1) + ["seeds"] * by_seed)
         return f"{named}, which all {who} have; {', '.join(have)}"
 
@@ -245,7 +254,7 @@ def summarise(
         unknown,
         kinds,
         calibrations,
-        {arm: tuple(rounds) for arm, rounds in played.items()},
+        tuple(ArmRounds(arm, tuple(rounds)) for arm, rounds in played.items()),
     )
 
 

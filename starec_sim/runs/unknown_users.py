@@ -43,7 +43,8 @@ def unknown_user(
     nearest = f"the nearest {verb} {', '.join(near)}; " if near else ""
     who = f'the first who visit in "{arm}" are' if visitors else "the first are"
     elsewhere = db.execute(
-        "SELECT arm, seed FROM trials JOIN users USING (trial) WHERE id = ? ORDER BY trial", (user_id,)
+        "SELECT arm, seed FROM trials JOIN users USING (trial) WHERE id = ? ORDER BY trial",
+        (user_id,),
     ).fetchone()
     hint = "name one of those"
     if elsewhere is not None:

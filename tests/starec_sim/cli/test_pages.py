@@ -154,7 +154,10 @@ class TestALife:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            (["--user", "nobody"], 'no user of this trial has the id "nobody"; the first who visit in'),
+            (
+                ["--user", "nobody"],
+                'no user of this trial has the id "nobody"; the first who visit in',
+            ),
             (["--user", ""], 'has the id ""'),
             (["--user", "u3", "--arm", "lop"], 'no arm "lop" has begun in this run; did you mean'),
             (["--user", "u3", "--seed", "9"], "no trial with seed 9; its seeds so far: 0"),

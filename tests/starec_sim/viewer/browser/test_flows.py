@@ -347,7 +347,12 @@ def test_the_markdown_of_a_run_has_the_tables_of_its_page(open_page):
 def test_the_markdown_of_a_training_has_the_parts_of_its_page(open_page):
     copied = copies(open_page, "run/learned/training")
     markdown, view = copied["Markdown"], json.loads(copied["JSON"])
-    names = ["Before and after", "Curves", "Validations and audits", f"Groups of step {view['step']}"]
+    names = [
+        "Before and after",
+        "Curves",
+        "Validations and audits",
+        f"Groups of step {view['step']}",
+    ]
     assert heads(markdown) == [*names, "Answers before and after"]
     answered = markdown.split("## Answers before and after")[1]
     assert "validation after 0 steps" in answered and answered.count("\n| u") >= 4
