@@ -15,7 +15,7 @@ def test_a_file_of_rules_with_a_near_name_is_suggested_with_its_folder(tmp_path,
         read_rules(tmp_path / "rule.yaml")
     assert raised.value.hint == f'did you mean "{tmp_path}/rules.yaml"?'
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match='did you mean "rules.yaml"'):
+    with pytest.raises(ConfigError, match=r'did you mean "rules\.yaml"'):
         read_rules(Path("rule.yaml"))
 
 
