@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from starec_sim.common_rounds import ArmRounds, arm_rounds, name_common_rounds
 from starec_sim.glossary import UNREAD, MetricInfo, eventful, metric_info, place
 from starec_sim.metrics import (
     Interval,
@@ -38,9 +39,6 @@ from starec_sim.types import FloatArray
 
 _SEED = 0
 """Seed of the bootstrap: the same record gives the same report."""
-_MOST_ARMS = 5
-"""Arms whose number of rounds is said, where arms differ in it."""
-
 Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
 """`equal`: every user has the same value on both sides. `unsure`: the 95 % interval holds zero.
 `one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
@@ -92,14 +90,6 @@ class ArmDifference(NamedTuple):
         return "higher" if self.interval.mean > 0 else "lower"
 
 
-class ArmRounds(NamedTuple):
-    """How far an arm is."""
-
-    arm: str
-    rounds: tuple[int, ...]
-    """Rounds that are committed, of each of its trials that has begun."""
-
-
 class RunReport(NamedTuple):
     """The metrics of all arms of a run, and the differences between arms."""
 
@@ -121,23 +111,8 @@ class RunReport(NamedTuple):
     """Of each arm that has begun."""
 
     def window(self) -> str:
-        """Return which rounds the means are of, and why only these.
-
-        >>> arms = ArmRounds("loop", (30, 30)), ArmRounds("frozen", (3,))
-        >>> RunReport({}, {}, 3, 3, played=arms).window()
-        'rounds 1 to 3, which all arms have; loop has 30, frozen 3'
-        """
-        named = name_rounds(self.rounds, self.last_rounds)
-        if all(rounds == self.rounds for each in self.played for rounds in each.rounds):
-            return named
-        first, *others = self.played
-        have = [f"{first.arm} has {_least_to_most(first.rounds)}"]
-        have += [f"{each.arm} {_least_to_most(each.rounds)}" for each in others]
-        if len(have) > _MOST_ARMS:
-            have[_MOST_ARMS:] = [f"and {len(have) - _MOST_ARMS} more arms"]
-        by_seed = any(len(set(each.rounds)) > 1 for each in self.played)
-        who = " and ".join(["arms"] * (len(self.played) > 1) + ["seeds"] * by_seed)
-        return f"{named}, which all {who} have; {', '.join(have)}"
+        """Return which rounds the means are of, and why only these."""
+        return name_common_rounds(self.rounds, self.last_rounds, self.played)
 
     def names(self) -> list[str]:
         """Return the metrics that a report shows, in order."""
@@ -221,7 +196,7 @@ def summarise(
         common = min((trial.rounds for trial in begun), default=0)
         window = _window(last_rounds, common)
         samples = {arm: _read_samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
-        kinds, calibrations = read_kinds(reader, begun, window)
+        kinds = read_kinds(reader, begun, window)
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
     chosen += [name for name in _unread(samples) if name not in chosen]
@@ -243,19 +218,7 @@ def summarise(
                 if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
-    played: dict[str, list[int]] = defaultdict(list)
-    for trial in begun:
-        played[trial.arm].append(trial.rounds)
-    return RunReport(
-        summaries,
-        of_arms,
-        common,
-        len(window),
-        unknown,
-        kinds,
-        calibrations,
-        tuple(ArmRounds(arm, tuple(rounds)) for arm, rounds in played.items()),
-    )
+    return RunReport(summaries, of_arms, common, len(window), unknown, *kinds, arm_rounds(begun))
 
 
 def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
@@ -268,20 +231,6 @@ def report_window(configuration: Mapping[str, Any], rounds: int) -> range:
     report = configuration.get("report")
     last = report.get("last_rounds") if isinstance(report, Mapping) else None
     return _window(last if isinstance(last, int) and last > 0 else None, rounds)
-
-
-def name_rounds(rounds: int, last: int) -> str:
-    """Name the last of some rounds, which count from 1.
-
-    >>> name_rounds(30, 5), name_rounds(3, 1)
-    ('rounds 26 to 30', 'round 3')
-    """
-    return f"round {rounds}" if last == 1 else f"rounds {rounds - last + 1} to {rounds}"
-
-
-def _least_to_most(rounds: Sequence[int]) -> str:
-    least, most = min(rounds), max(rounds)
-    return str(least) if least == most else f"{least} to {most}"
 
 
 def _window(last_rounds: int | None, rounds: int) -> range:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starec_sim.common_rounds import name_rounds
 from starec_sim.glossary import metric_info, place, verdict_word
 from starec_sim.plugin_code import PluginCode
 from starec_sim.population.calibration import SECOND
@@ -17,7 +18,6 @@ from starec_sim.report import (
     MetricSamples,
     Verdict,
     difference_of,
-    name_rounds,
     none_for_nan,
     report_window,
 )
