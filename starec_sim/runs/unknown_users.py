@@ -34,7 +34,7 @@ def unknown_user(
         user_id: The id.
     """
     rows = db.execute("SELECT user, id FROM users WHERE trial = ? ORDER BY user", (trial,))
-    users = {int(row): str(found) for row, found in rows}
+    users = {row: str(found) for row, found in rows}
     visitors = _visitors(db, trial)
     ids = [found for row, found in users.items() if row in visitors] or list(users.values())
     near = [found for found in ids if found.casefold() == user_id.casefold()]
@@ -49,7 +49,7 @@ def unknown_user(
     hint = "name one of those"
     if elsewhere is not None:
         arm_of, seed = elsewhere
-        hint += f", or the trial that has her: --arm {shlex.quote(arm_of)} --seed {seed}"
+        hint += f", or the trial that has her: --arm {shlex.quote(str(arm_of))} --seed {seed}"
     elif shown := _SHOWN.get(_kind(folder)):
         hint += f"; `starec show {shlex.quote(str(folder))}` {shown}"
     return RunError(
@@ -58,12 +58,12 @@ def unknown_user(
     )
 
 
-def _visitors(db: sqlite3.Connection, trial: int) -> set[int]:
+def _visitors(db: sqlite3.Connection, trial: int) -> set[object]:
     """Return the rows of those who visit in a trial."""
     if has_chunks(db):
         return {row for _, _, visits in visit_chunks(db, [trial]) for row in visits.users.tolist()}
     rows = db.execute("SELECT DISTINCT user FROM visits WHERE trial = ?", (trial,))
-    return {int(row) for (row,) in rows}
+    return {row for (row,) in rows}
 
 
 def _kind(folder: Path) -> str:
