@@ -239,6 +239,11 @@ def cause(error: BaseException) -> BaseException | None:
 def _hint_for(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "raise an exception in place of sys.exit(), which would end the whole program"
+    if isinstance(error, MemoryError):
+        return (
+            "the process got no more memory: make smaller arrays, and keep no more than a round "
+            "needs; lists that grow with each call are a leak"
+        )
     if isinstance(error, FrozenInstanceError):
         return "what was handed out stays as it is: make another one with dataclasses.replace"
     if isinstance(error, AttributeError | NameError | ImportError | SyntaxError):

@@ -7,6 +7,7 @@ import gc
 import io
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from starec_sim.boundary import PluginBoundary
 from starec_sim.boundary.global_random import changed_generators, global_random
 from starec_sim.boundary.handed_out import changed, first_difference, handed_text, shortened
+from starec_sim.boundary.memory_growth import resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.errors import StarecError
 
@@ -21,6 +23,8 @@ T = TypeVar("T")
 
 _GROWTH_MIB = 32.0
 """Memory that the repeated calls of a check may add."""
+_MOST_BYTES = 2**30
+"""Bytes that the calls of one method may add to the process, of all copies that the checks build."""
 
 
 class CallPlace(NamedTuple):
@@ -50,6 +54,12 @@ class CheckTarget:
     """How another process builds it, see `starec_sim.checks.child`; None if it cannot."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What several checks need and one of them made."""
+    grown: Counter[str] = field(default_factory=Counter)
+    """Bytes that calls added to the memory of the process, by method."""
+    resident: int = field(default_factory=resident_bytes)
+    """Bytes that the process held before anything was built."""
+    full: StarecError | None = None
+    """The error of the method whose calls added too much. No method is called after it."""
 
     def new(self, *arguments: Any) -> Any:
         """Return a new plug-in, without the wrapper that checks its calls."""
@@ -106,6 +116,7 @@ class CallWatch:
         self.closely = True
         """Whether arguments and generators are compared; without it a call is quicker."""
         self._generators = generators
+        self._called_before: set[str] = set()
 
     def call(
         self, place: CallPlace, method: Callable[..., T], *arguments: Any, handed: Any = None
@@ -118,6 +129,16 @@ class CallWatch:
             *arguments: What it takes.
             handed: What of that must stay as it is; all arguments by default.
         """
+        if self.target.full:
+            raise self.target.full
+        before = resident_bytes()
+        returned = self._called(place, method, arguments, handed)
+        self._add_growth(place, resident_bytes() - before)
+        return returned
+
+    def _called(
+        self, place: CallPlace, method: Callable[..., T], arguments: tuple[Any, ...], handed: Any
+    ) -> T:
         if not self.closely:
             with contextlib.redirect_stdout(io.StringIO()):
                 return method(*arguments)
@@ -130,6 +151,31 @@ class CallWatch:
         finally:
             self.seconds.setdefault(place.method, []).append(time.perf_counter() - started)
             self._note(place, out.getvalue(), random, before, handed_text(handed))
+
+    def _add_growth(self, place: CallPlace, added: int) -> None:
+        """Refuse a call if all calls of its method together filled the memory of the process.
+
+        The first call of a copy does not count: weights and tables are read then. Copies that
+        nobody needs any more give their memory back, so what the process holds decides as well.
+        """
+        if place.method not in self._called_before:
+            self._called_before.add(place.method)
+            return
+        target = self.target
+        target.grown[place.method] += added
+        if target.grown[place.method] < _MOST_BYTES:
+            return
+        gc.collect()
+        if resident_bytes() - target.resident < _MOST_BYTES:
+            return
+        target.full = self.fault(
+            CallPlace(place.method, ""),
+            f"its calls added more than {_MOST_BYTES / 2**30:.1f} GiB to the memory of the "
+            "process, all copies that the checks build taken together",
+            "keep no more than a round needs; lists that grow with each call, in self, in the "
+            "class or in the module, are a leak",
+        )
+        raise target.full
 
     def _note(self, place: CallPlace, printed: str, random: Any, before: str, after: str) -> None:
         if printed and self.printed is None:

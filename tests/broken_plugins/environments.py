@@ -399,6 +399,21 @@ class OwnActions(World):
         return {"money": self.kept["money"]}
 
 
+class Hoards(OwnActions):
+    """It keeps 4 MiB of each step in the class: one copy keeps little, and all copies much."""
+
+    hoard = ()
+
+    def react(self, user, steps, shown, decision):
+        Hoards.hoard += (np.ones(2**19),)
+        return super().react(user, steps, shown, decision)
+
+
+class RunsOutOfMemory(OwnActions):
+    def react(self, user, steps, shown, decision):
+        raise MemoryError
+
+
 class Growing(OwnActions):
     """Sound: a drink appears in each round."""
 

@@ -7,8 +7,11 @@ import pytest
 
 from starec_sim.boundary import watch
 from starec_sim.checks import environment, other_process
+from starec_sim.checks import target as check_target
 from starec_sim.checks.find import find
 from starec_sim.checks.kinds import checks_of, result_of, run_checks
+from starec_sim.checks.target import CallPlace, CallWatch
+from starec_sim.errors import StarecError
 
 FILE = Path(__file__).parents[2] / "broken_plugins" / "environments.py"
 OTHER_PROCESS = "the same in another process"
@@ -120,3 +123,48 @@ def test_one_fault_is_told_once():
     states = [found.state for found in run_checks(target)]
     assert states[0] == "failed"
     assert set(states[1:]) == {"not made"}
+
+
+def test_copies_that_leak_together_are_stopped_at_a_gibibyte_and_named(monkeypatch):
+    monkeypatch.setattr(check_target, "_MOST_BYTES", 2**27)
+    target = find(f"{FILE}:Hoards")
+    target.origin = None
+    failed = [found for found in run_checks(target) if found.state == "failed"]
+    assert len(failed) == 1
+    assert re.search(
+        r"Hoards, (react|respond)\(\): its calls added more than 0.1 GiB", failed[0].note
+    )
+    assert "lists that grow with each call" in failed[0].hint
+
+
+@pytest.mark.parametrize("kept", [0, 2**29])
+def test_only_memory_that_the_process_still_holds_is_a_leak(monkeypatch, kept):
+    held = 2**30
+    monkeypatch.setattr(check_target, "resident_bytes", lambda: held)
+    target = find(f"{FILE}:Sound")
+    target.resident = held
+
+    def grow(added):
+        nonlocal held
+        held += added
+
+    def use_copies():
+        for _ in range(4):
+            watch = CallWatch(target, target.new(0))
+            for added in (2**28, 2**29):  # what the first call reads does not count
+                watch.call(CallPlace("begin_round", ""), grow, added, handed=())
+            grow(kept - 2**28 - 2**29)
+
+    if kept:
+        with pytest.raises(
+            StarecError, match=r"begin_round\(\): its calls added more than 1.0 GiB"
+        ):
+            use_copies()
+    else:
+        use_copies()
+
+
+def test_a_plugin_that_gets_no_memory_is_explained():
+    found = result_of(check_named("environment", "values fit"), find(f"{FILE}:RunsOutOfMemory"))
+    assert re.search(r"(react|respond)\(user u0, round 1, page 1\): raised MemoryError", found.note)
+    assert "the process got no more memory" in found.hint
