@@ -54,6 +54,12 @@ class RecommendsWhatWasSeen(SoundRecommender):
         return super().recommend(users, k, seen * 0, rng)
 
 
+class DividesByZero(SoundRecommender):
+    def recommend(self, users, k, seen, rng):
+        items, scores = super().recommend(users, k, seen, rng)
+        return Slates(items, np.where(items >= 0, np.inf, scores))
+
+
 class FitAddsUp(SoundRecommender):
     def fit(self, log):
         self.observe(log)

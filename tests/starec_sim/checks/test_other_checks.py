@@ -13,6 +13,10 @@ FILE = Path(__file__).parents[2] / "broken_plugins" / "others.py"
 
 FAULTS = {
     "RecommendsWhatWasSeen": ("values fit", r"recommend\(12 users, k=5\): .* which she has seen"),
+    "DividesByZero": (
+        "values fit",
+        r"recommend\(.*the user in row 0 gets item \d+ with the score inf",
+    ),
     "FitAddsUp": ("fit forgets", r"recommend\(.*after fit\): fitted to another log before, re"),
     "RecommendLearns": ("recommend and score", r"recommend\(.*after fit\): asked again, returned"),
     "ScoresByWhoElseIsAsked": ("recommend and score", r"score\(2 users\): gave other scores than"),
