@@ -24,7 +24,7 @@ T = TypeVar("T")
 _GROWTH_MIB = 32.0
 """Memory that the repeated calls of a check may add."""
 _MOST_BYTES = 2**30
-"""Bytes that the calls of one method may add to the process, of all copies that the checks build."""
+"""Bytes that calls of one method may add to the process, all copies taken together."""
 
 
 class CallPlace(NamedTuple):

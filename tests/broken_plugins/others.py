@@ -205,6 +205,23 @@ class NobodyCanRead(SoundPolicy):
         return "As a language model, I like all of them."
 
 
+class SeesInPlaceOfWatching(SoundPolicy):
+    def answer(self, prompt):
+        return super().answer(prompt).replace(": skip", ": see 4")
+
+
+class PlaysRankingsOnly(SoundPolicy):
+    """Sound: it says so by answers without a word."""
+
+    def answer(self, prompt):
+        return super().answer(prompt) if prompt.asks == "ranking" else "-"
+
+
+class SaysOnlyDashes(SoundPolicy):
+    def answer(self, prompt):
+        return "-"
+
+
 class SaysNothing(SoundPolicy):
     def answer(self, prompt):
         return ""

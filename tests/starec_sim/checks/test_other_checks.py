@@ -42,6 +42,8 @@ FAULTS = {
     "InventsADecision": ("answers that nobody", r"visit\(.*a decision without flaws of the answer"),
     "AgentPrints": ("nothing is printed", r"visit\(user reader-0, .*: printed 'reader-0"),
     "NobodyCanRead": ("answers can be read", r"_agenerate\(a ranking\): .* cannot be read"),
+    "SeesInPlaceOfWatching": ("answers can be read", r"_agenerate\(a feed\): .*see 4"),
+    "SaysOnlyDashes": ("answers can be read", r"_agenerate\(a ranking\): .* cannot be read"),
     "SaysNothing": ("values fit", r"_agenerate\(a ranking\): answered ''; an answer is a text"),
     "TossesACoin": ("the same question", r"_agenerate\(a ranking\): asked again, returned"),
     "LoadsInAnyOrder": ("loading again", r"load\(log.(users|items)\): loaded again, returned"),
@@ -67,7 +69,14 @@ def test_a_fault_is_found_and_explained(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["SoundRecommender", "SoundAgent", "SoundPolicy", "SoundDataset", "sound_reward"],
+    [
+        "SoundRecommender",
+        "SoundAgent",
+        "SoundPolicy",
+        "PlaysRankingsOnly",
+        "SoundDataset",
+        "sound_reward",
+    ],
 )
 def test_what_is_sound_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
