@@ -66,6 +66,10 @@ class CheckTarget:
         built = self.build(*arguments)
         return built.plugin if hasattr(built, "plugin") else built
 
+    def written(self, plugin: Any, method: str) -> str:
+        """Return the method that the author of a plug-in wrote, of a method of the protocol."""
+        return PluginBoundary(self.kind, plugin).written(method)
+
     def keep(self, name: str, make: Callable[[], T]) -> T:
         """Return what `make` returns; it is called once for each name."""
         if name not in self.kept:
@@ -74,7 +78,9 @@ class CheckTarget:
         return made
 
 
-def fault(target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: str) -> StarecError:
+def fault(
+    target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: str, part: str = ""
+) -> StarecError:
     """Return the error that names the plug-in and the call.
 
     Args:
@@ -83,9 +89,10 @@ def fault(target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: s
         place: The call.
         what: What is wrong, with the values and what was expected.
         hint: What to change.
+        part: The part of what the call returned, see `BrokenContract`.
     """
     boundary = PluginBoundary(target.kind, plugin)
-    return boundary.failure(BrokenContract(what, hint), place.method, place.where)
+    return boundary.failure(BrokenContract(what, hint, part), place.method, place.where)
 
 
 class CallWatch:
@@ -196,9 +203,9 @@ class CallWatch:
             broken = changed(before, after)
             self.changed = self.fault(place, broken.what, broken.hint)
 
-    def fault(self, place: CallPlace, what: str, hint: str) -> StarecError:
+    def fault(self, place: CallPlace, what: str, hint: str, part: str = "") -> StarecError:
         """Return the error that names the plug-in and the call."""
-        return fault(self.target, self.plugin, place, what, hint)
+        return fault(self.target, self.plugin, place, what, hint, part)
 
     def check_memory(
         self, place: CallPlace, calls: Callable[[], object], told: str, hint: str
