@@ -197,7 +197,7 @@ class CallWatch:
                     place,
                     f"changed the state of the global generator {name}, so that the same seed "
                     "gives other results",
-                    _DRAW[self.target.kind],
+                    DRAW[self.target.kind],
                 )
         if before != after and self.changed is None:
             broken = changed(before, after)
@@ -241,7 +241,7 @@ class CallWatch:
         )
 
 
-_DRAW = {
+DRAW = {
     "environment": "draw from self.streams.stream(purpose, user=user, round=round)",
     "recommender": "draw from `rng`, which recommend() gets, or np.random.default_rng(seed)",
     "agent": "draw from Streams(seed).stream(purpose, user=call.user, round=call.round)",
@@ -249,6 +249,7 @@ _DRAW = {
     "dataset": "draw from np.random.default_rng(seed), with a seed from the settings",
     "reward": "a reward depends on its outcome only: draw nothing",
 }
+"""Where each kind of plug-in draws random numbers from, for hints."""
 
 
 def compare(

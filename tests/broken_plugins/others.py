@@ -300,3 +300,7 @@ def reward_that_counts(outcome):
 def reward_that_keeps_outcomes(outcome):
     seen.append(np.zeros(2**20))
     return float(outcome.clean)
+
+
+def reward_by_hash(outcome):
+    return float(hash("stars") % 97)

@@ -85,6 +85,13 @@ def test_what_is_sound_passes_all_checks(name):
         assert found.state == "passed", found
 
 
+def test_what_a_kind_does_not_have_is_no_hint_for_it():
+    target = find(f"{FILE}:reward_by_hash")
+    found = result_of(checks_of("reward")[-1], target)
+    assert found.state == "failed"
+    assert found.hint.startswith("a reward depends on its outcome only: draw nothing; go through")
+
+
 SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}
 FEW_UPDATES = {"updates": 2, "epochs": 1, "dimensions": 4, "length": 5, "negatives": 8}
 
