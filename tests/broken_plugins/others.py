@@ -175,6 +175,11 @@ class AgentPrints(SoundAgent):
         return "Choose."
 
 
+class AsksAnotherNode(SoundAgent):
+    async def visit(self, call):
+        call.key(0, "quick")
+
+
 class SoundPolicy(TextPolicy):
     """The shown order, and a fixed text."""
 

@@ -40,6 +40,7 @@ FAULTS = {
     ),
     "ForgetsToCountSteps": ("values fit", r"visit\(.*the memory has 0 steps after a visit of"),
     "InventsADecision": ("answers that nobody", r"visit\(.*a decision without flaws of the answer"),
+    "AsksAnotherNode": ("values fit", r"visit\(.*the node is 'quick'; it must be fast or slow"),
     "AgentPrints": ("nothing is printed", r"visit\(user reader-0, .*: printed 'reader-0"),
     "NobodyCanRead": ("answers can be read", r"_agenerate\(a ranking\): .* cannot be read"),
     "SeesInPlaceOfWatching": ("answers can be read", r"_agenerate\(a feed\): .*see 4"),
