@@ -27,7 +27,7 @@ from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.interop.user_actions import UserActions, one_task
 from starec_sim.rng import Streams
-from starec_sim.settings import Settings, validate
+from starec_sim.settings import Settings, hinting, validate
 from starec_sim.types import (
     Decision,
     Experience,
@@ -77,6 +77,7 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
 
     metadata: dict[str, Any] = {"name": "starec_users_v0", "render_modes": []}  # noqa: RUF012
 
+    @hinting("change that argument of UsersEnv(...)")
     def __init__(
         self,
         environment: Any = "feed",

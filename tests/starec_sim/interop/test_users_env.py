@@ -139,6 +139,12 @@ def test_an_amount_is_a_place_in_its_range():
     assert decision.leave
 
 
+def test_a_wrong_argument_is_changed_where_it_is_passed():
+    with pytest.raises(ConfigError, match="rounds: must be greater") as raised:
+        users_env(rounds=0)
+    assert raised.value.hint == "change that argument of UsersEnv(...)"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
