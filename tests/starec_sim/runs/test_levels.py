@@ -97,7 +97,7 @@ def test_decisions_keep_the_sums_of_visits_and_calls(recorded):
 
 
 def test_sql_reads_chunks_as_it_reads_rows(recorded):
-    for view in ("steps", "impressions", "rewards", "visits", "metrics", "memory"):
+    for view in ("steps", "impressions", "rewards", "visits", "metrics", "memories"):
         sql = f"SELECT * FROM {view}"
         found = [sorted(map(repr, query(recorded[level], sql).rows)) for level in LEVELS[:2]]
         assert found[0] == found[1], view
