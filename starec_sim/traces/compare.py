@@ -31,7 +31,9 @@ _SHORT = 12
 """Digits of a hash that are shown."""
 _MOST_TESTED = 300
 """Of more users than these no p is computed: it takes seconds for each metric of 10,000 users, and
-the interval decides the verdict anyway (decision 23)."""
+the interval decides the verdict alone (decision 23)."""
+_SURE_P = 0.05
+"""The greatest p beside which a difference is not "unsure" (decision 150)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +345,9 @@ def _metric(
     name: str, a: MetricSamples, b: MetricSamples, found: ArmDifference
 ) -> MetricDifference:
     units = sorted(a.values.keys() & b.values.keys())
-    interval = found.interval
+    interval, p, verdict = found.interval, none_for_nan(found.p), found.verdict
+    if verdict in ("higher", "lower") and p is not None and p > _SURE_P:
+        verdict = "unsure"
     return MetricDifference(
         metric=name,
         label=metric_info(name).label,
@@ -353,8 +357,8 @@ def _metric(
         difference=interval.mean,
         low=none_for_nan(interval.low),
         high=none_for_nan(interval.high),
-        p=none_for_nan(found.p),
+        p=p,
         users=interval.n,
-        verdict=found.verdict,
-        word=verdict_word(found.verdict, metric_info(name).better),
+        verdict=verdict,
+        word=verdict_word(verdict, metric_info(name).better),
     )

@@ -13,7 +13,7 @@ from starec_sim.errors import RunError
 from starec_sim.glossary import verdict_word
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.metrics import Interval
-from starec_sim.report import ArmDifference
+from starec_sim.report import ArmDifference, MetricSamples
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.reader import Reader
 from starec_sim.runs.schema import FILE
@@ -21,7 +21,7 @@ from starec_sim.runs.sql_console import QueryLimits, query
 from starec_sim.runs.store import Store
 from starec_sim.stored_summary import run_summary
 from starec_sim.tasks import FEED
-from starec_sim.traces.compare import compare
+from starec_sim.traces.compare import _metrics, compare
 from starec_sim.traces.sides import Choice
 from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation, Verdict
 from tests.starec_sim.runs.lives import turn
@@ -351,3 +351,13 @@ def test_a_comparison_says_better_where_the_report_does(write):
         "better",
         "lower",
     ]
+
+
+@pytest.mark.parametrize(("users", "word"), [(3, "unsure"), (12, "better")])
+def test_a_difference_is_better_only_where_p_agrees_with_the_interval(users, word):
+    before = {f"u{n}": 0.1 + 0.01 * n for n in range(users)}
+    after = {user: value + 0.4 for user, value in before.items()}
+    a, b = (MetricSamples(values, {}, (), (), True) for values in (before, after))
+    (found,) = _metrics({"satisfaction": a}, {"satisfaction": b})
+    assert found.low > 0
+    assert (found.word, found.p > 0.05) == (word, word == "unsure")
