@@ -15,6 +15,7 @@ from typing_extensions import get_protocol_members
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError
 from starec_sim.types import (
+    NODES,
     CallKey,
     Decision,
     ExpectedAnswer,
@@ -128,7 +129,12 @@ class Call:
             step: Index of the step within the visit, from 0.
             node: The node whose policy is asked.
             attempt: 0 for the question, 1 for the repair.
+
+        Raises:
+            ValueError: There is no such node.
         """
+        if node not in NODES:
+            raise ValueError(f"call.key: the node is {node!r}; it must be {' or '.join(NODES)}")
         return CallKey(self.round, self.user, step, node, attempt)
 
 

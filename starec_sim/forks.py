@@ -95,7 +95,8 @@ def fork(
     check_same_code(manifest, manifest.prompts)
     with reopened(recorded, manifest, code, noted=False) as here:
         kept = _one_arm(recorded_experiment(here), arm)
-        _check_recorded(here, kept.arms or ["main"], manifest.seeds, at_round)
+        planned = _planned_rounds(changes, kept.rounds)
+        _check_recorded(here, kept.arms or ["main"], manifest.seeds, at_round, planned)
         experiment = _forked(kept, at_round, changes, scheduled)
         replayed = {"replay": str(here), "replay_rounds": at_round}
         gateway = experiment.gateway.model_copy(update=replayed)
@@ -223,7 +224,9 @@ def _with_change(
     return [*entries, *({"round": round, **entry} for entry in more)]
 
 
-def _check_recorded(folder: Path, arms: Iterable[str], seeds: Sequence[int], at_round: int) -> None:
+def _check_recorded(
+    folder: Path, arms: Iterable[str], seeds: Sequence[int], at_round: int, planned: int
+) -> None:
     """Check that every trial has recorded the rounds that the fork keeps.
 
     Raises:
@@ -239,7 +242,23 @@ def _check_recorded(folder: Path, arms: Iterable[str], seeds: Sequence[int], at_
                 has = f"rounds 1 to {rounds}" if rounds else "no round"
                 raise RunError(
                     f'round {at_round} is not on record: arm "{arm}" with seed {seed} has {has}',
-                    hint=f"pass --at-round N with N from 1 to {rounds}"
+                    hint=_possible_rounds(rounds, planned)
                     if rounds
                     else f"play it first: starec resume {folder}",
                 )
+
+
+def _planned_rounds(changes: Sequence[str], rounds: int) -> int:
+    """Return how many rounds the fork is to have: those of `rounds=N`, or of the run."""
+    texts = [text.partition("=")[2] for text in changes if text.startswith("rounds=")]
+    return int(texts[-1]) if texts and texts[-1].isdecimal() else rounds
+
+
+def _possible_rounds(recorded: int, planned: int) -> str:
+    """Return the hint about rounds at which a trial can be forked."""
+    most = min(recorded, planned - 1)
+    more = f"--set rounds={recorded + 5} plays more rounds, so that it can be {recorded} as well"
+    last = f"1 to {most}" if most > 1 else "1"
+    if most == recorded:
+        return f"pass --at-round N with N from {last}"
+    return f"pass --at-round N with N from {last}; {more}" if most else more

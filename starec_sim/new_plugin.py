@@ -9,7 +9,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +31,8 @@ KINDS: Mapping[str, PluginKind] = {
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST = 30
+_LOWEST_VERSION = "0.3.0.dev0"
+"""The first version of starec-sim that has what the templates use, as `World`."""
 
 
 class NewPlugin(NamedTuple):
@@ -104,7 +105,7 @@ def _values(kind: str, dist: str, package: bool) -> dict[str, str]:
         "task": module,
         "object": found,
         "title": dist.replace("-", " ").capitalize(),
-        "version": version("starec-sim"),
+        "version": _LOWEST_VERSION,
         "use": dist if package else f'"{reference}"',
         "run": f"starec {command} {'experiment' if package else module}.yaml",
         "check": f"starec check {dist if package else reference}",

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from starec_sim.common_rounds import ArmRounds, arm_rounds, name_common_rounds
 from starec_sim.glossary import UNREAD, MetricInfo, eventful, metric_info, place
 from starec_sim.metrics import (
     Interval,
@@ -38,7 +39,6 @@ from starec_sim.types import FloatArray
 
 _SEED = 0
 """Seed of the bootstrap: the same record gives the same report."""
-
 Verdict = Literal["higher", "lower", "unsure", "equal", "one seed"]
 """`equal`: every user has the same value on both sides. `unsure`: the 95 % interval holds zero.
 `one seed`: there is no interval, because a metric of whole rounds needs more seeds."""
@@ -107,6 +107,12 @@ class RunReport(NamedTuple):
     """By arm, the figures of each kind of users; empty where all users are alike."""
     calibrations: Mapping[str, CalibrationSummary] = MappingProxyType({})
     """By arm, the error of the cheap kind; of arms with a calibration."""
+    played: tuple[ArmRounds, ...] = ()
+    """Of each arm that has begun."""
+
+    def window(self) -> str:
+        """Return which rounds the means are of, and why only these."""
+        return name_common_rounds(self.rounds, self.last_rounds, self.played)
 
     def names(self) -> list[str]:
         """Return the metrics that a report shows, in order."""
@@ -190,7 +196,7 @@ def summarise(
         common = min((trial.rounds for trial in begun), default=0)
         window = _window(last_rounds, common)
         samples = {arm: _read_samples(reader, of_arm, window) for arm, of_arm in seeds.items()}
-        kinds, calibrations = read_kinds(reader, begun, window)
+        kinds = read_kinds(reader, begun, window)
     present = {name for metrics in samples.values() for name in metrics}
     chosen = [name for name in wanted if name in present] or sorted(present, key=place)
     chosen += [name for name in _unread(samples) if name not in chosen]
@@ -212,7 +218,7 @@ def summarise(
                 if name in first
             }
     unknown = tuple(name for name in wanted if name not in present) if present else ()
-    return RunReport(summaries, of_arms, common, len(window), unknown, kinds, calibrations)
+    return RunReport(summaries, of_arms, common, len(window), unknown, *kinds, arm_rounds(begun))
 
 
 def report_window(configuration: Mapping[str, Any], rounds: int) -> range:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args, get_origin
 
@@ -28,6 +29,26 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 HINT = "mend that key where it is written"
 """What to do about a wrong setting. Whoever knows the file and the command says more."""
+
+
+@contextmanager
+def hinting(hint: str) -> Iterator[None]:
+    """Say what to do about a wrong setting that stands in no file, such as an argument.
+
+    Args:
+        hint: Stands in place of `HINT`.
+
+    Raises:
+        ConfigError: One was raised in the block.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(
+            error.message, hint=hint if error.hint == HINT else error.hint
+        ) from error.__cause__
+
+
 _MAX_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
 

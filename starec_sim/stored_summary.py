@@ -29,7 +29,7 @@ from starec_sim.runs.folder import SUMMARY
 from starec_sim.runs.reader import reading
 from starec_sim.runs.regular_file import read_bytes
 
-_FORMAT = 2
+_FORMAT = 3
 """Counted up when the meaning of a value changes."""
 
 
@@ -73,7 +73,10 @@ def run_summary(
         file = reader.path.stat()
         written = file.st_size, file.st_mtime_ns
         with contextlib.suppress(OSError, ValueError):  # there is none, or it is damaged
-            found, summary, then = _STORED.validate_json(read_bytes(folder / SUMMARY))
+            text_before = read_bytes(folder / SUMMARY)
+            if not text_before.startswith(f"[[{_FORMAT},".encode()):
+                raise ValueError("another format, which lacks values of this one")
+            found, summary, then = _STORED.validate_json(text_before)
             if found == key:
                 if then == written:
                     return summary

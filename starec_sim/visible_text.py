@@ -38,6 +38,15 @@ def visible_line(text: str) -> str:
     return visible(text).replace("\n", "\\n")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "rule"), counted(1234, "step")
+    ('1 rule', '1,234 steps')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def has_control_characters(text: str) -> bool:
     r"""Return whether text holds a line break or another control character; a tab is none.
 

@@ -27,6 +27,7 @@ import json
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,6 +78,18 @@ class World(ABC):
     """The names of the figures that `after_round` returns."""
     reward_names: ClassVar[tuple[str, ...]] = ()
     """The components of the reward that `react` returns, if a training is to check their names."""
+    written_methods: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "begin_round": "visitors",
+            "observe": "offer",
+            "observe.cards": "item_card",
+            "observe.context": "context",
+            "respond": "react",
+            "end_round": "after_round",
+        }
+    )
+    """By method of the protocol, or part of what it returns: the method that a subclass writes in
+    its place. Messages name that one."""
 
     def __init__(self, config: Any, dataset: Dataset | None, streams: Streams) -> None:
         self.config, self.streams = config, streams

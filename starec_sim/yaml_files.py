@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from starec_sim.errors import ConfigError, did_you_mean, os_hint
+from starec_sim.errors import ConfigError, did_you_mean, near_name, os_hint
 from starec_sim.settings import HINT
 
 _MAX_VALUES = 1_000_000
@@ -83,7 +83,9 @@ def _nearest(path: Path) -> str:
     with contextlib.suppress(OSError):
         names = [each.name for each in folder.iterdir() if is_yaml(each)]
         if names:
-            return did_you_mean(path.name, names)
+            where = "" if folder == Path() else f"{folder}/"
+            near = near_name(path.name, names).replace('"', f'"{where}', 1)
+            return near or did_you_mean(path.name, names)
     return f"{folder} holds no YAML file; relative paths start at {Path.cwd()}"
 
 

@@ -6,7 +6,7 @@ import inspect
 import sys
 import traceback
 from asyncio import CancelledError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +57,27 @@ def label_of(plugin: Any) -> str:
     return f"{module}:{named.__qualname__}"
 
 
+def written_methods(plugin: Any) -> Mapping[str, str]:
+    """Return the methods that the author of a plug-in wrote, by that of the protocol.
+
+    `World.written_methods` has them: `react` for `respond`. A class that replaces `respond` itself
+    wrote `respond`.
+    """
+    kind = plugin if isinstance(plugin, type) else type(plugin)
+    for base in kind.__mro__:
+        if "written_methods" in vars(base):
+            return {
+                method: written
+                for method, written in vars(base)["written_methods"].items()
+                if _same(kind, base, method.partition(".")[0])
+            }
+    return {}
+
+
+def _same(kind: type, base: type, method: str) -> bool:
+    return getattr(kind, method, None) is getattr(base, method, None)
+
+
 class PluginBoundary:
     """Calls the methods of one plug-in and checks what they return.
 
@@ -71,6 +92,7 @@ class PluginBoundary:
         self._name = f"{kind} {label_of(plugin)}"
         self._instead = instead
         kind_of = plugin if isinstance(plugin, type) else type(plugin)
+        self._written = written_methods(plugin)
         self._memory = None if ships(kind_of) else MemoryGrowth(self._name)
 
     def call(
@@ -101,11 +123,11 @@ class PluginBoundary:
         compared = handed is not None and self._memory is not None  # not for one that ships
         as_handed = handed_text(handed) if compared else ""
         resident = 0 if self._memory is None else resident_bytes()
-        call = start_call(self._name, method, place)
+        call = start_call(self._name, self.written(method), place)
         try:
             value = getattr(self.plugin, method)(*arguments)
             if self._memory is not None:
-                self._memory.add(method, resident)
+                self._memory.add(self.written(method), resident)
             if before is not None:
                 self._check_left_alone(before)
             if compared:
@@ -161,15 +183,28 @@ class PluginBoundary:
 
     def failure(self, error: BaseException, method: str, place: str) -> StarecError:
         """Return the error that names the plug-in and the call."""
-        where = f"{method}({place})" if method else place
+        part = error.part if isinstance(error, BrokenContract) else ""
+        written = self.written(method, part)
+        where = f"{written}({place})" if method else place
         prefix = f"{self._name}, {where}" if where else self._name
         if isinstance(error, BrokenContract):
-            line = self.method_line(method)
+            line = self.method_line(written)
             return ContractError(f"{prefix}: {error.what}{line}", hint=error.hint or MEND)
-        anywhere = _line_in(error.__traceback__, "")
-        line = self.own_line(error) or anywhere or self.method_line(method)
+        # What raises beside the method that its author wrote, raises because of what it returned.
+        anywhere = _line_in(error.__traceback__, "") if written == method else ""
+        line = self.own_line(error) or anywhere or self.method_line(written)
         raised = " ".join(f"{type(error).__name__}: {_text_of(error)}".split())
         return PluginError(f"{prefix}: raised {raised}{line}", hint=_hint_for(error))
+
+    def written(self, method: str, part: str = "") -> str:
+        """Return the method that the author wrote, of a method of the protocol; see `World`.
+
+        Args:
+            method: Of the protocol: `observe`.
+            part: The part of what it returned that is meant: `cards`.
+        """
+        of_method = self._written.get(method, method)
+        return self._written.get(f"{method}.{part}", of_method) if part else of_method
 
     def own_line(self, error: BaseException) -> str:
         """Return ` (shop.py:71)`, the last line of its own code that an exception went through.
@@ -239,6 +274,11 @@ def cause(error: BaseException) -> BaseException | None:
 def _hint_for(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "raise an exception in place of sys.exit(), which would end the whole program"
+    if isinstance(error, MemoryError):
+        return (
+            "the process got no more memory: make smaller arrays, and keep no more than a round "
+            "needs; lists that grow with each call are a leak"
+        )
     if isinstance(error, FrozenInstanceError):
         return "what was handed out stays as it is: make another one with dataclasses.replace"
     if isinstance(error, AttributeError | NameError | ImportError | SyntaxError):

@@ -39,9 +39,17 @@ _ROUNDS = 2
 _USERS = 2
 """Users in each of them whose first step is repeated."""
 
-READ_ONLY = "within a round the world is read-only: change it in end_round only"
 KEYED = "draw from self.streams.stream(purpose, user=user, round=round), and from nothing else"
 WHOLE_STATE = "return from state() everything that restore() needs, and set all of it there"
+
+
+def read_only(end_round: str) -> str:
+    """Return the hint for a world that changes within a round.
+
+    Args:
+        end_round: The name of the method that may change it.
+    """
+    return f"within a round the world is read-only: change it in {end_round} only"
 
 
 @dataclass
@@ -162,9 +170,9 @@ class FirstRounds:
             )
         if changed := different(self._state, self._digests()):
             raise BrokenContract(
-                f"observe or respond changed what state() returns: {changed} is not what it was "
-                "before the visits",
-                READ_ONLY,
+                f"{self._boundary.written('observe')} or {self._boundary.written('respond')} "
+                f"changed what state() returns: {changed} is not what it was before the visits",
+                read_only(self._boundary.written("end_round")),
             )
         for step in self._steps.values():
             self._repeat(environment, step, "asked again", KEYED)
@@ -178,8 +186,9 @@ class FirstRounds:
         again = checked_observation(environment.observe(user, ()), self.items)
         if again != observation:
             raise BrokenContract(
-                f"observe for {who}, {how}, returned the slate {again.slate} with the cards "
-                f"{again.cards}; before it was {observation.slate} with {observation.cards}",
+                f"{self._boundary.written('observe')} for {who}, {how}, returned the slate "
+                f"{again.slate} with the cards {again.cards}; before it was {observation.slate} "
+                f"with {observation.cards}",
                 hint,
             )
         if step.decision is None:
@@ -188,7 +197,9 @@ class FirstRounds:
         other = checked_feedback(responded, observation, self.items)
         if value_text(other) != value_text(step.feedback):
             raise BrokenContract(
-                f"respond for {who}, {how}, returned {other}; before it was {step.feedback}", hint
+                f"{self._boundary.written('respond')} for {who}, {how}, returned {other}; before "
+                f"it was {step.feedback}",
+                hint,
             )
 
     def round_ended(self, visits: Sequence[Visit], figures: Mapping[str, float]) -> None:

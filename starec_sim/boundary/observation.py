@@ -57,13 +57,21 @@ def checked_observation(value: Any, items: int) -> Observation:
             "end the visit before, by Feedback.ending, or leave the user out of begin_round",
         )
     unique(slate, "the slate", "item")
-    cards = tuple(_card(card) for card in sequence(observation.cards, "cards"))
+    try:
+        cards = tuple(_card(card) for card in sequence(observation.cards, "cards"))
+    except BrokenContract as broken:
+        broken.part = "cards"
+        raise
     if len(cards) != len(slate):
         raise BrokenContract(f"there are {len(cards)} cards for {len(slate)} items on the slate")
     page = whole_number(observation.page, "the page")
     if page < 1:
         raise BrokenContract(f"the page is {page}; pages count from 1")
-    context = bounded(text(observation.context, "the context"), "the context")
+    try:
+        context = bounded(text(observation.context, "the context"), "the context")
+    except BrokenContract as broken:
+        broken.part = "context"
+        raise
     return replace(observation, task=task, slate=slate, cards=cards, page=page, context=context)
 
 

@@ -133,6 +133,14 @@ def checked_slates(value: Any, users: IntArray, k: int, seen: csr_matrix, n_item
             "and -1 where none is left"
         )
     _check_rows(items, users, k, seen, n_items)
+    endless = (items >= 0) & ~np.isfinite(scores)
+    if endless.any():
+        row, place = np.argwhere(endless)[0].tolist()
+        raise BrokenContract(
+            f"the user in row {users[row]} gets item {items[row, place]} with the score "
+            f"{scores[row, place]} ({int(endless.sum())} of {scores.size} scores are not finite)",
+            "a score is a finite number, and -inf beside item -1; look for a division by zero",
+        )
     return Slates(items.astype(np.int64, copy=False), scores.astype(np.float64, copy=False))
 
 
@@ -188,6 +196,6 @@ def checked_scores(value: Any, items: IntArray) -> FloatArray:
         raise BrokenContract(
             f"item {items[row, place]} got the score {scores[row, place]} ({int(bad.sum())} of "
             f"{scores.size} scores are not finite)",
-            "a score is a finite number; -inf for -1",
+            "a score is a finite number, and -inf for -1; look for a division by zero",
         )
     return scores.astype(np.float64, copy=False)

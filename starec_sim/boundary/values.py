@@ -32,11 +32,12 @@ class BrokenContract(Exception):  # noqa: N818 - it is turned into an error by t
     Args:
         what: What is wrong, with the value and what was expected: `returned None; it must ...`.
         hint: What to change; empty if the message says it.
+        part: The part of the value that is wrong, if a method of its own may make it: `cards`.
     """
 
-    def __init__(self, what: str, hint: str = "") -> None:
+    def __init__(self, what: str, hint: str = "", part: str = "") -> None:
         super().__init__(what)
-        self.what, self.hint = what, hint
+        self.what, self.hint, self.part = what, hint, part
 
 
 def shown(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from starec_sim.boundary.first_rounds import KEYED, READ_ONLY, WHOLE_STATE
+from starec_sim.boundary.first_rounds import KEYED, WHOLE_STATE, read_only
 from starec_sim.boundary.state import written_and_read
 from starec_sim.boundary.values import value_text
 from starec_sim.checks.environment_play import (
@@ -48,7 +48,7 @@ def declarations(target: CheckTarget) -> str:
                     plugin,
                     CallPlace("observe", ""),
                     f"the task is {asked.name}, and the class declares {plugin.task.name}",
-                    "declare the task that observe returns, or remove the declaration",
+                    "declare the task that it shows, or remove the declaration",
                 )
     if isinstance(plugin, OwnMetrics):
         shown = play.journal[CallPlace("end_round", f"round {ROUNDS}")]
@@ -59,7 +59,7 @@ def declarations(target: CheckTarget) -> str:
                     plugin,
                     CallPlace("end_round", f"round {ROUNDS}"),
                     f'own_metrics names "{name}", and the figures are {shown}',
-                    "name in own_metrics what end_round returns",
+                    f"name in own_metrics what {target.written(plugin, 'end_round')} returns",
                 )
     if isinstance(plugin, NamedRewards) and plugin.reward_names:  # without names, none are checked
         for step in steps:
@@ -106,7 +106,7 @@ def asked_again(target: CheckTarget) -> str:
         play.note_state(round - 1)
         after = {place: text for place, text in play.journal.items() if place in before}
         how = "asked again after observe and respond"
-        compare(target, play.plugin, before, after, how, READ_ONLY)
+        compare(target, play.plugin, before, after, how, _read_only(play))
         for visit in reversed(visits):
             for number in reversed(range(len(visit.steps))):
                 _ask_again(target, play, visit, number)
@@ -137,7 +137,7 @@ def other_order(target: CheckTarget) -> str:
     for round in range(ROUNDS):
         visits = [reverse.visit(user, round) for user in reversed(reverse.begin(round))]
         reverse.end(round, visits[::-1])
-    hint = f"{KEYED}; {READ_ONLY}"
+    hint = f"{KEYED}; {_read_only(reverse)}"
     compare(target, reverse.plugin, expected, reverse.journal, "with the last user first", hint)
     play = EnvironmentPlay(target)
     users = play.begin(0)
@@ -272,7 +272,7 @@ def no_hidden_truth(target: CheckTarget) -> str:
     """What a user is shown holds neither her ratings nor what she will choose."""
     play = first_play(target)
     if found := leaked(play.checked.cards, _steps(play)):
-        raise play.watch.fault(CallPlace("observe", ""), *found)
+        raise play.watch.fault(CallPlace("observe", ""), found.what, found.hint, found.part)
     return ""
 
 
@@ -301,6 +301,10 @@ def called(target: CheckTarget) -> tuple[Any, Journal]:
     """Return an environment and what it returned, which another process must return too."""
     play = first_play(target)
     return play.plugin, play.journal
+
+
+def _read_only(play: EnvironmentPlay) -> str:
+    return read_only(play.watch.target.written(play.plugin, "end_round"))
 
 
 def _steps(play: EnvironmentPlay) -> list[Step]:

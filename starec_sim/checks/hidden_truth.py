@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from starec_sim.boundary.values import BrokenContract
 from starec_sim.types import Step
 
 _FEWEST = 10
@@ -12,8 +13,8 @@ _FEWEST = 10
 _WORD = re.compile(r"[^\s,;:()]+")
 
 
-def leaked(cards: Sequence[str], steps: Sequence[Step]) -> tuple[str, str] | None:
-    """Return what tells the truth, and what to change; None if nothing is found.
+def leaked(cards: Sequence[str], steps: Sequence[Step]) -> BrokenContract | None:
+    """Return what tells the truth; None if nothing is found.
 
     Args:
         cards: The card of each item without signals.
@@ -28,7 +29,7 @@ def _added(card: str, plain: str) -> set[str]:
     return (set(_WORD.findall(card)) - set(_WORD.findall(plain))) | (signs - set(plain))
 
 
-def _ratings(cards: Sequence[str], steps: Sequence[Step]) -> tuple[str, str] | None:
+def _ratings(cards: Sequence[str], steps: Sequence[Step]) -> BrokenContract | None:
     """Find cards that show the rating which the user is about to give."""
     told, example, values = [], "", set()
     for step in steps:
@@ -48,14 +49,15 @@ def _ratings(cards: Sequence[str], steps: Sequence[Step]) -> tuple[str, str] | N
                 )
     if len(told) < _FEWEST or sum(told) < 0.9 * len(told) or len(values) < 2:
         return None
-    return (
+    return BrokenContract(
         f"the cards hold the rating that the user then gives ({sum(told)} of {len(told)} ratings): "
         f"{example}",
         "show what a user could know: averages over others, counts, attributes",
+        "cards",
     )
 
 
-def _place_of_target(steps: Sequence[Step]) -> tuple[str, str] | None:
+def _place_of_target(steps: Sequence[Step]) -> BrokenContract | None:
     """Find slates on which the item that the user chose stands at one place."""
     places = [
         step.observation.slate.index(step.feedback.target)
@@ -64,13 +66,13 @@ def _place_of_target(steps: Sequence[Step]) -> tuple[str, str] | None:
     ]
     if len(places) < _FEWEST or len(set(places)) > 1:
         return None
-    return (
+    return BrokenContract(
         f"the item that the user chose stands at place {places[0] + 1} of all {len(places)} slates",
         "shuffle the slate: self.streams.stream('order', user=user, round=round).shuffle(slate)",
     )
 
 
-def _mark_of_target(cards: Sequence[str], steps: Sequence[Step]) -> tuple[str, str] | None:
+def _mark_of_target(cards: Sequence[str], steps: Sequence[Step]) -> BrokenContract | None:
     """Find words that the card of the chosen item always has, and no other card."""
     marks: set[str] | None = None
     others: set[str] = set()
@@ -89,8 +91,9 @@ def _mark_of_target(cards: Sequence[str], steps: Sequence[Step]) -> tuple[str, s
     if count < _FEWEST or not marks or not marks - others:
         return None
     mark = min(marks - others)
-    return (
+    return BrokenContract(
         f'the card of the item that the user chose has "{mark}" on all {count} slates, and no '
         "other card has it",
         "write all cards in the same way",
+        "cards",
     )

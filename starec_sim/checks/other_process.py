@@ -13,14 +13,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from starec_sim.boundary.first_rounds import KEYED
-from starec_sim.checks.target import CallPlace, CheckTarget, Journal, compare
+from starec_sim.checks.target import DRAW, CallPlace, CheckTarget, Journal, compare
 from starec_sim.errors import ContractError
 
 Called = Callable[[CheckTarget], tuple[Any, Journal]]
 """Calls a plug-in; returns it and what it returned."""
 
-_HINT = f"{KEYED}; go through a set in order, sorted(names), and use neither hash() nor the clock"
+_SAME = "go through a set in order, sorted(names), and use neither hash() nor the clock"
 _LONGEST_S = 300
 _HASH_SEED = "7"
 
@@ -31,7 +30,7 @@ def same_in_other_process(target: CheckTarget, called: Called) -> str:
         return "left out: another process cannot import it"
     plugin, expected = called(target)
     how = f"in another process with PYTHONHASHSEED={_HASH_SEED}"
-    compare(target, plugin, expected, _journal(target.origin), how, _HINT)
+    compare(target, plugin, expected, _journal(target.origin), how, f"{DRAW[target.kind]}; {_SAME}")
     return ""
 
 

@@ -20,7 +20,7 @@ from starec_sim.policies.abilities import (
     Openable,
     Seeded,
 )
-from starec_sim.tasks import FEED, RANKING, Task
+from starec_sim.tasks import FEED, RANKING
 from starec_sim.types import ExpectedAnswer, Messages, Observation
 
 _CARDS = ('"Red" | genre: Crime', '"Green" | genre: Poetry', '"Blue" | genre: Travel')
@@ -141,31 +141,32 @@ def contract(target: CheckTarget) -> str:
 
 
 def readable(target: CheckTarget) -> str:
-    """Read the answers strictly, as agents do."""
+    """Read the answers strictly, as agents do.
+
+    A policy that is not made for one of the questions answers it without a letter or a digit.
+    """
     play = first_play(target)
-    problems = {}
-    for task in (RANKING, FEED):
-        text = play.journal[CallPlace("_agenerate", f"a {task.name}")]
-        problems[task.name] = _problem(text, task)
-    _, findings = read_summary(play.journal[CallPlace("_agenerate", "a reflection")], 60)
-    problems["reflection"] = str(findings)
-    wrong = {what: problem for what, problem in problems.items() if problem}
-    if len(wrong) == len(problems):
-        what, problem = next(iter(wrong.items()))
-        place = CallPlace("_agenerate", f"a {what}")
-        raise play.watch.fault(
-            place,
-            f"gave an answer that cannot be read: {problem}. It is "
-            f"{shortened(repr(play.journal[place]))}",
-            "answer in the form that the system message asks for; a policy without a model "
-            "subclasses TextPolicy and gets the parts of the prompt",
-        )
-    return "; ".join(f"{what} not read: {problem}" for what, problem in wrong.items())
+    answers = {what: play.journal[CallPlace("_agenerate", f"a {what}")] for what in QUESTIONS}
+    silent = [what for what, text in answers.items() if not any(map(str.isalnum, text))]
+    for what, text in answers.items():
+        problem = _problem(what, text)
+        if problem and (what not in silent or len(silent) == len(answers)):
+            raise play.watch.fault(
+                CallPlace("_agenerate", f"a {what}"),
+                f"gave an answer that cannot be read: {problem}. It is {shortened(repr(text))}",
+                "answer in the form that the system message asks for; a policy without a model "
+                "subclasses TextPolicy and gets the parts of the prompt; one that is not made for "
+                f'a {what} answers "-"',
+            )
+    return "; ".join(f"{what} not played: it says nothing" for what in silent)
 
 
-def _problem(text: str, task: Task) -> str:
-    _, findings = read_decision(text, Observation(task, (0, 1, 2), _CARDS))
-    return str(findings)
+def _problem(what: str, text: str) -> str:
+    """Return what is wrong with the answer to a question; empty if nothing is."""
+    if what == "reflection":
+        return str(read_summary(text, 60)[1])
+    task = RANKING if what == "ranking" else FEED
+    return str(read_decision(text, Observation(task, (0, 1, 2), _CARDS))[1])
 
 
 def same_again(target: CheckTarget) -> str:

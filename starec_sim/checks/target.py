@@ -7,6 +7,7 @@ import gc
 import io
 import time
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from starec_sim.boundary import PluginBoundary
 from starec_sim.boundary.global_random import changed_generators, global_random
 from starec_sim.boundary.handed_out import changed, first_difference, handed_text, shortened
+from starec_sim.boundary.memory_growth import resident_bytes
 from starec_sim.boundary.values import BrokenContract
 from starec_sim.errors import StarecError
 
@@ -21,6 +23,8 @@ T = TypeVar("T")
 
 _GROWTH_MIB = 32.0
 """Memory that the repeated calls of a check may add."""
+_MOST_BYTES = 2**30
+"""Bytes that calls of one method may add to the process, all copies taken together."""
 
 
 class CallPlace(NamedTuple):
@@ -50,11 +54,21 @@ class CheckTarget:
     """How another process builds it, see `starec_sim.checks.child`; None if it cannot."""
     kept: dict[str, Any] = field(default_factory=dict)
     """What several checks need and one of them made."""
+    grown: Counter[str] = field(default_factory=Counter)
+    """Bytes that calls added to the memory of the process, by method."""
+    resident: int = field(default_factory=resident_bytes)
+    """Bytes that the process held before anything was built."""
+    full: StarecError | None = None
+    """The error of the method whose calls added too much. No method is called after it."""
 
     def new(self, *arguments: Any) -> Any:
         """Return a new plug-in, without the wrapper that checks its calls."""
         built = self.build(*arguments)
         return built.plugin if hasattr(built, "plugin") else built
+
+    def written(self, plugin: Any, method: str) -> str:
+        """Return the method that the author of a plug-in wrote, of a method of the protocol."""
+        return PluginBoundary(self.kind, plugin).written(method)
 
     def keep(self, name: str, make: Callable[[], T]) -> T:
         """Return what `make` returns; it is called once for each name."""
@@ -64,7 +78,9 @@ class CheckTarget:
         return made
 
 
-def fault(target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: str) -> StarecError:
+def fault(
+    target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: str, part: str = ""
+) -> StarecError:
     """Return the error that names the plug-in and the call.
 
     Args:
@@ -73,9 +89,10 @@ def fault(target: CheckTarget, plugin: Any, place: CallPlace, what: str, hint: s
         place: The call.
         what: What is wrong, with the values and what was expected.
         hint: What to change.
+        part: The part of what the call returned, see `BrokenContract`.
     """
     boundary = PluginBoundary(target.kind, plugin)
-    return boundary.failure(BrokenContract(what, hint), place.method, place.where)
+    return boundary.failure(BrokenContract(what, hint, part), place.method, place.where)
 
 
 class CallWatch:
@@ -106,6 +123,7 @@ class CallWatch:
         self.closely = True
         """Whether arguments and generators are compared; without it a call is quicker."""
         self._generators = generators
+        self._called_before: set[str] = set()
 
     def call(
         self, place: CallPlace, method: Callable[..., T], *arguments: Any, handed: Any = None
@@ -118,6 +136,16 @@ class CallWatch:
             *arguments: What it takes.
             handed: What of that must stay as it is; all arguments by default.
         """
+        if self.target.full:
+            raise self.target.full
+        before = resident_bytes()
+        returned = self._called(place, method, arguments, handed)
+        self._add_growth(place, resident_bytes() - before)
+        return returned
+
+    def _called(
+        self, place: CallPlace, method: Callable[..., T], arguments: tuple[Any, ...], handed: Any
+    ) -> T:
         if not self.closely:
             with contextlib.redirect_stdout(io.StringIO()):
                 return method(*arguments)
@@ -130,6 +158,31 @@ class CallWatch:
         finally:
             self.seconds.setdefault(place.method, []).append(time.perf_counter() - started)
             self._note(place, out.getvalue(), random, before, handed_text(handed))
+
+    def _add_growth(self, place: CallPlace, added: int) -> None:
+        """Refuse a call if all calls of its method together filled the memory of the process.
+
+        The first call of a copy does not count: weights and tables are read then. Copies that
+        nobody needs any more give their memory back, so what the process holds decides as well.
+        """
+        if place.method not in self._called_before:
+            self._called_before.add(place.method)
+            return
+        target = self.target
+        target.grown[place.method] += added
+        if target.grown[place.method] < _MOST_BYTES:
+            return
+        gc.collect()
+        if resident_bytes() - target.resident < _MOST_BYTES:
+            return
+        target.full = self.fault(
+            CallPlace(place.method, ""),
+            f"its calls added more than {_MOST_BYTES / 2**30:.1f} GiB to the memory of the "
+            "process, all copies that the checks build taken together",
+            "keep no more than a round needs; lists that grow with each call, in self, in the "
+            "class or in the module, are a leak",
+        )
+        raise target.full
 
     def _note(self, place: CallPlace, printed: str, random: Any, before: str, after: str) -> None:
         if printed and self.printed is None:
@@ -144,15 +197,15 @@ class CallWatch:
                     place,
                     f"changed the state of the global generator {name}, so that the same seed "
                     "gives other results",
-                    _DRAW[self.target.kind],
+                    DRAW[self.target.kind],
                 )
         if before != after and self.changed is None:
             broken = changed(before, after)
             self.changed = self.fault(place, broken.what, broken.hint)
 
-    def fault(self, place: CallPlace, what: str, hint: str) -> StarecError:
+    def fault(self, place: CallPlace, what: str, hint: str, part: str = "") -> StarecError:
         """Return the error that names the plug-in and the call."""
-        return fault(self.target, self.plugin, place, what, hint)
+        return fault(self.target, self.plugin, place, what, hint, part)
 
     def check_memory(
         self, place: CallPlace, calls: Callable[[], object], told: str, hint: str
@@ -188,7 +241,7 @@ class CallWatch:
         )
 
 
-_DRAW = {
+DRAW = {
     "environment": "draw from self.streams.stream(purpose, user=user, round=round)",
     "recommender": "draw from `rng`, which recommend() gets, or np.random.default_rng(seed)",
     "agent": "draw from Streams(seed).stream(purpose, user=call.user, round=call.round)",
@@ -196,6 +249,7 @@ _DRAW = {
     "dataset": "draw from np.random.default_rng(seed), with a seed from the settings",
     "reward": "a reward depends on its outcome only: draw nothing",
 }
+"""Where each kind of plug-in draws random numbers from, for hints."""
 
 
 def compare(

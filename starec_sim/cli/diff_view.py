@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from starec_sim.cli.as_markdown import markdown_code, markdown_table, markdown_text
-from starec_sim.cli.tables import WORD_STYLES, grid, number, one_line
+from starec_sim.cli.tables import WORD_STYLES, grid, number, print_rows
 from starec_sim.cli.text import runnable
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import eventful, metric_info
@@ -19,10 +19,7 @@ from starec_sim.traces.commands import why_command
 from starec_sim.traces.compare import ChangedKey, Comparison, MetricDifference, SideInfo
 from starec_sim.traces.first_difference import ComparedStep, Difference, Part
 from starec_sim.traces.values import StepAddress
-from starec_sim.visible_text import visible
-
-_WIDEST = 44
-"""Characters of a value of a configuration that are printed."""
+from starec_sim.visible_text import counted, visible, visible_line
 
 
 def print_comparison(found: Comparison) -> None:
@@ -75,7 +72,10 @@ def comparison_as_markdown(found: Comparison) -> str:
 
 def _side(side: SideInfo) -> list[str]:
     seeds = ", ".join(map(str, side.seeds))
-    size = f"{side.rounds} rounds, {side.users:,} users, {side.items:,} items"
+    size = ", ".join(
+        counted(count, noun)
+        for count, noun in ((side.rounds, "round"), (side.users, "user"), (side.items, "item"))
+    )
     return [
         side.name,
         side.arm,
@@ -92,8 +92,6 @@ def _notes(found: Comparison) -> list[str]:
         notes.append(f"no seed is the same: seed {pairs} are compared, so chance differs too")
     elif len(found.seeds) < max(len(found.a.seeds), len(found.b.seeds)):
         notes.append(f"compared: seeds {', '.join(str(a) for a, _ in found.seeds)}")
-    if found.a.rounds != found.b.rounds:
-        notes.append(f"compared: the {found.rounds} rounds that both have")
     arms_a, arms_b = ({side.arm, *side.other_arms} for side in (found.a, found.b))
     if not arms_a & arms_b:
         notes.append("no arm has the same name in both runs; --arm and --arm-b name those compared")
@@ -110,11 +108,8 @@ def _print_keys(out: Console, title: str, keys: Sequence[ChangedKey]) -> None:
         out.print(f"\n{title}: the same", style="bold")
         return
     out.print(f"\n{title}", style="bold")
-    table = grid()
-    for each in keys:
-        values = (one_line(_value(value), _WIDEST) for value in (each.a, each.b))
-        table.add_row(f"  {each.key}", *values)
-    out.print(table)
+    rows = [[f"  {each.key}", _value(each.a), _value(each.b)] for each in keys]
+    print_rows(out, [[Text(visible_line(cell)) for cell in row] for row in rows])
 
 
 def _value(value: str | None) -> str:
@@ -137,7 +132,7 @@ def print_first(out: Console, found: Comparison) -> None:
 def _first(found: Comparison) -> str:
     first = found.first_difference
     if first is None:
-        return f"all steps of {found.rounds} rounds are the same"
+        return f"all steps of {counted(found.rounds, 'round')} are the same"
     at = first.at
     if not found.common_users:
         return (
@@ -168,21 +163,24 @@ def _commands(found: Comparison, first: Difference) -> list[str]:
 
 def print_metrics(out: Console, found: Comparison) -> None:
     """Print the metrics of two sides and their differences."""
-    out.print(f"\n{_means(found)}", style="bold")
+    out.print(f"\n{_means(found)}", style="bold", soft_wrap=True)
     if not found.metrics:
         out.print("  Both sides have no metric in common.")
         return
     shown = eventful({metric.metric: [metric.a, metric.b] for metric in found.metrics})
-    table = grid()
-    table.add_row(*(Text(head, "dim") for head in ("", "A", "B", "B − A", "95 % interval", "p")))
+    heads = ("", "A", "B", "B − A", "95 % interval", "p", "")
+    rows = [[Text(head, "dim") for head in heads]]
     for metric in found.metrics:
         if metric.metric not in shown:
             continue
         style = WORD_STYLES.get(metric.word, "dim")
         figures = (Text(figure, style) for figure in _figures(metric))
-        label = f"  {metric_info(metric.metric).label}"
-        table.add_row(label, *figures, Text(metric.word, style))
-    out.print(table)
+        label = Text(f"  {metric_info(metric.metric).label}")
+        rows.append([label, *figures, Text(metric.word, style)])
+    print_rows(out, rows)
+    zero = [m.label for m in found.metrics if m.metric not in shown and m.a == m.b == 0]
+    if zero:
+        out.print(f"  Always 0: {', '.join(zero)}.", style="dim", soft_wrap=True)
     for line in _of_fewer_users(metric for metric in found.metrics if metric.metric in shown):
         out.print(f"  {line}", style="dim", soft_wrap=True)
 
@@ -194,18 +192,16 @@ def _of_fewer_users(metrics: Iterable[MetricDifference]) -> list[str]:
         if metric.by_user:
             labels[metric.users].append(metric_info(metric.metric).label)
     return [
-        f"{', '.join(labels[users])}: {users:,} users, who have a value on both sides"
+        f"{', '.join(labels[users])}: {counted(users, 'user')}, who have a value on both sides"
         for users in sorted(labels)[:-1]
     ]
 
 
 def _means(found: Comparison) -> str:
-    last, of = found.last_rounds, found.rounds
-    over = f"all {of} rounds" if last == of else f"the last {last} of {of} rounds"
     if not found.common_users:
-        return f"Means over {over}, B against A; no user is in both, so seeds are compared"
+        return f"Means over {found.window}. B against A; no user is in both, so seeds are compared"
     users = max((metric.users for metric in found.metrics), default=0)
-    return f"Means over {over}, B against A, the same {users:,} users"
+    return f"Means over {found.window}. B against A, the same {counted(users, 'user')}"
 
 
 def _figures(metric: MetricDifference) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from starec_sim.cli.diff_view import print_first, print_metrics
 from starec_sim.cli.visible_console import console
+from starec_sim.visible_text import counted
 
 if TYPE_CHECKING:
     from starec_sim.traces.compare import Comparison
@@ -20,8 +21,8 @@ def print_effects(effects: Mapping[str, Comparison]) -> None:
         out.print(f"\n{title}", style="bold", soft_wrap=True)
         if not found.last_rounds:
             out.print(
-                f"  {found.a.name} has {found.rounds} rounds, and none after those that the fork "
-                "keeps: there is nothing to compare.",
+                f"  {found.a.name} has {counted(found.rounds, 'round')}, and none after those that "
+                "the fork keeps: there is nothing to compare.",
                 soft_wrap=True,
             )
             continue

@@ -10,7 +10,7 @@ from rich.text import Text
 from starec_sim.cli.tables import grid, interval_text, number
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import UNREAD, metric_info, place
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import counted, visible
 
 if TYPE_CHECKING:
     from starec_sim.metrics import Interval
@@ -37,7 +37,7 @@ def print_kinds(report: RunReport) -> None:
 
 
 def _heading(kind: str, summary: KindSummary) -> Text:
-    return Text.assemble((visible(kind), "bold"), (f" {summary.users:,} users", "dim"))
+    return Text.assemble((visible(kind), "bold"), (f" {counted(summary.users, 'user')}", "dim"))
 
 
 def _print_calibration(report: RunReport, arm: str, where: str) -> None:

@@ -14,7 +14,7 @@ from starec_sim.cli.visible_console import console
 from starec_sim.runs.ledger import CallFailure, Ledger, LedgerEntry, read_ledger
 from starec_sim.runs.reader import reading
 from starec_sim.runs.schema import FILE
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import counted, visible
 
 if TYPE_CHECKING:
     from starec_sim.estimate import Estimate
@@ -97,13 +97,14 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
     ):
         table.add_row(f"  {name}", visible(value))
     out.print(
-        f"{visible(experiment.name)}: {arms} arms, {seeds} seeds, {experiment.rounds} rounds will "
-        "take about\n",
+        f"{visible(experiment.name)}: {counted(arms, 'arm')}, "
+        f"{counted(seeds, 'seed')}, {counted(experiment.rounds, 'round')} will take about\n",
         soft_wrap=True,
     )
     out.print(table)
     out.print(
-        f"\nEstimated from {estimate.users} users and {estimate.rounds} rounds of each arm, "
+        f"\nEstimated from {counted(estimate.users, 'user')} and "
+        f"{counted(estimate.rounds, 'round')} of each arm, "
         f"{estimate.played:,} calls. The run will say how far off that was.",
         style="dim",
         soft_wrap=True,

@@ -21,7 +21,7 @@ from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.manifest import Manifest, read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
 from starec_sim.stored_summary import run_summary
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import counted, visible
 
 _SLOWEST = 3
 """Users for whom a command is printed."""
@@ -97,7 +97,7 @@ def print_run(view: RunView, explain: bool) -> None:
         for user, steps, slow in view.slowest:
             command = f"{program()} show {here} --user {shlex.quote(visible(user))}"
             out.print(f"    {command}", end="", soft_wrap=True)
-            out.print(f"   {steps} steps, {slow} slow", style="dim", soft_wrap=True)
+            out.print(f"   {counted(steps, 'step')}, {slow} slow", style="dim", soft_wrap=True)
     if manifest.status in ("interrupted", "paused", "failed"):
         command = resume_command(view.folder, manifest.go_on)
         out.print(f"\nGo on with\n\n    {command}", soft_wrap=True)
@@ -125,7 +125,9 @@ def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) ->
             out.print(f"  {visible(facts)}", style="dim")
         before = facts
         arm = visible(trial.arm)
-        out.print(f"  {arm:<{width}}  seed {trial.seed}  {trial.rounds} of {rounds} rounds")
+        out.print(
+            f"  {arm:<{width}}  seed {trial.seed}  {trial.rounds} of {counted(rounds, 'round')}"
+        )
 
 
 def _facts(facts: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from starec_sim.cli.ledger_view import duration
 from starec_sim.cli.tables import grid
 from starec_sim.cli.visible_console import console
 from starec_sim.scale_plan import AT_PEAK_BYTES, AT_REST_BYTES, bytes_text
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import counted, visible
 
 if TYPE_CHECKING:
     from starec_sim.experiment import Experiment
@@ -20,8 +20,9 @@ def print_plan(experiment: Experiment, plan: ScalePlan) -> None:
     out, table = console(), grid()
     arms, seeds = max(1, len(experiment.arms)), experiment.replicates
     out.print(
-        f"{visible(experiment.name)} with {plan.users:,} users, executor {plan.executor}: {arms} "
-        f"arms, {seeds} seeds, {experiment.rounds} rounds will take about\n",
+        f"{visible(experiment.name)} with {counted(plan.users, 'user')}, executor {plan.executor}: "
+        f"{counted(arms, 'arm')}, {counted(seeds, 'seed')}, "
+        f"{counted(experiment.rounds, 'round')} will take about\n",
         soft_wrap=True,
     )
     for name, value in _rows(experiment, plan):

@@ -64,9 +64,12 @@ def _print(result: ScanResult) -> None:
     from starec_sim.cli.tables import grid
     from starec_sim.cli.text import runnable
     from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import counted
 
     out = console()
-    out.print(f"{result.run}: {result.steps:,} steps, {len(result.rules)} rules")
+    out.print(
+        f"{result.run}: {counted(result.steps, 'step')}, {counted(len(result.rules), 'rule')}"
+    )
     table = grid()
     for rule in result.rules:
         found = Text(f"{rule.found:,}" if rule.found else "–", "bold red" if rule.found else "dim")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,9 @@ from starec_sim.cli.options import (
     read_experiment,
     takes_options,
 )
+
+_NAMES = {"rewards": "--reward", "changes": "--set"}
+"""The names of options whose fields are called otherwise."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def serve_env(options: ServeEnvOptions) -> Answer:
     verdict = None if folder is None else read_verdict(folder, experiment)
     source = UserSource(experiment, _weights(options.rewards, DEFAULT_WEIGHTS), options.candidates)
     if options.manifest is not None:
-        path = write_manifest(options.manifest, source, verdict)
+        path = write_manifest(options.manifest, source, verdict, _command(options))
         if not options.as_json:
             print(path)
         return {"status": "written", "manifest": str(path)} if options.as_json else None
@@ -114,6 +118,22 @@ def serve_env(options: ServeEnvOptions) -> Answer:
     print(f"\nStopped after {server.steps:,} slates.", file=sys.stderr)
     about = {"url": where[0] if where else None, "slates": server.steps}
     return {"status": "stopped", **about} if options.as_json else None
+
+
+def _command(options: ServeEnvOptions) -> str:
+    """Return the command that serves what the options say, from the present folder."""
+    parts = ["starec", "serve", "env", str(options.experiment)]
+    for field in fields(options)[1:]:
+        value = getattr(options, field.name)
+        if value == field.default or field.name in ("manifest", "as_json"):
+            continue
+        name = _NAMES.get(field.name, f"--{field.name.replace('_', '-')}")
+        if value is True:
+            parts.append(name)
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                parts += [name, str(each)]
+    return shlex.join(parts)
 
 
 def _need_websockets() -> None:

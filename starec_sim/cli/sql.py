@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from starec_sim.cli.options import Answer, AsJson, AsMarkdown, RunArgument, Runs
 
 if TYPE_CHECKING:
     from starec_sim.runs.sql_console import SqlResult
-
-_WIDEST = 60
-"""Characters of a cell that are printed."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ def sql(options: SqlOptions) -> Answer:
     from starec_sim.errors import RunError
     from starec_sim.runs import folder
     from starec_sim.runs.sql_console import QueryLimits, query
+    from starec_sim.visible_text import counted
 
     run = folder.find(options.run, options.runs_dir)
     if options.schema:
@@ -66,27 +64,33 @@ def sql(options: SqlOptions) -> Answer:
     else:
         _print(found)
     if found.cut:
-        typer.echo(f"note: only the first {len(found.rows):,} rows; --limit allows more", err=True)
+        typer.echo(
+            f"note: only the first {counted(len(found.rows), 'row')}; --limit allows more", err=True
+        )
     return None
 
 
 def _print(found: SqlResult) -> None:
     from rich.text import Text
 
-    from starec_sim.cli.tables import grid, one_line
+    from starec_sim.cli.tables import print_rows, rows_fit
     from starec_sim.cli.visible_console import console
+    from starec_sim.visible_text import visible_line
 
-    table = grid()
-    table.add_row(*(Text(column, "bold") for column in found.columns))
-    for row in found.rows:
-        table.add_row(*(one_line(_cell(value), _WIDEST) for value in row))
-    console().print(table)
+    out = console()
+    heads = [Text(visible_line(column), "bold") for column in found.columns]
+    cells = [[Text(visible_line(_cell(value))) for value in row] for row in found.rows]
+    if rows_fit(out, [heads, *cells]):
+        print_rows(out, [heads, *cells])
+        return
+    for number, row in enumerate(cells, 1):
+        out.print(f"row {number:,}", style="dim")
+        for head, cell in zip(heads, row, strict=True):
+            out.print(Text.assemble("  ", head, ": ", cell), soft_wrap=True)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _cell(value: str | float | bytes | None) -> str:
+    return "–" if value is None else str(value)
 
 
 def _schema(options: SqlOptions) -> Answer:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import UNREAD, metric_info, verdict_word
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import visible, visible_line
 
 if TYPE_CHECKING:
     from starec_sim.metrics import Interval
@@ -39,6 +39,33 @@ def one_line(text: str, width: int, style: str = "") -> Text:
 def grid() -> Table:
     """Return an empty table without borders."""
     return Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
+
+
+def rows_fit(out: Console, rows: Sequence[Sequence[Text]]) -> bool:
+    """Return whether each row has a line of its own: in a pipe, or in a terminal that is wide."""
+    return not out.is_terminal or sum(_widths(rows)) + _GAP * (len(rows[0]) - 1) <= out.width
+
+
+def print_rows(out: Console, rows: Sequence[Sequence[Text]]) -> None:
+    """Print rows in columns, with nothing cut; a terminal that is too narrow has wrapped cells."""
+    widths = _widths(rows)
+    if rows_fit(out, rows):
+        for row in rows:
+            padded = [cell.copy() for cell in row]
+            for cell, width in zip(padded[:-1], widths, strict=False):
+                cell.pad_right(width - cell.cell_len + _GAP)
+            out.print(Text.assemble(*padded), soft_wrap=True)
+        return
+    table = grid()
+    for _ in widths:
+        table.add_column(overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def _widths(rows: Sequence[Sequence[Text]]) -> list[int]:
+    return [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
 
 
 def sparkline(values: Sequence[float], low: float, high: float, width: int = _MAX_LINE) -> str:
@@ -82,7 +109,8 @@ def print_report(report: RunReport, explain: bool = False) -> None:
     if not names:
         out.print("\nNo round is over yet.")
         return
-    out.print(f"\n{_rounds(report)}, ± half of the 95 % interval, [low, high] a lopsided one")
+    over = visible(report.window())
+    out.print(f"\nMeans over {over}; ± half of the 95 % interval, [low, high] a lopsided one")
     means = {arm: _means(report, arm, names) for arm in report.metrics}
     for block in _blocks(names, means, out.width):
         out.print()
@@ -136,15 +164,6 @@ def print_meanings(out: Console, names: Sequence[str]) -> None:
         table.add_row(info.label, Text(f"{info.meaning or 'a metric of its own'}{better}", "dim"))
     out.print()
     out.print(table)
-
-
-def _rounds(report: RunReport) -> str:
-    last, of = report.last_rounds, report.rounds
-    if of == 1:
-        return "Means of the one round"
-    if last == of:
-        return f"Means over all {of} rounds"
-    return f"Means over the last {last} of {of} rounds" if last > 1 else f"Round {of}"
 
 
 class _Cell(NamedTuple):
@@ -246,7 +265,7 @@ def _blocks(
     for start in range(0, len(arms), fitting):
         block = arms[start : start + fitting]
         table = grid()
-        table.add_row("", *(one_line(arm, max(texts, texts + line + 1), "bold") for arm in block))
+        table.add_row("", *(Text(visible_line(arm), "bold", overflow="fold") for arm in block))
         for name in names:
             row = [_drawn(columns[arm].get(name), line) for arm in block]
             table.add_row(metric_info(name).label, *row)

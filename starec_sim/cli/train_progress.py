@@ -17,6 +17,7 @@ from starec_sim.cli.live_progress import LiveProgress
 from starec_sim.cli.tables import number, sparkline
 from starec_sim.cli.text import program, suggested
 from starec_sim.types import Visit
+from starec_sim.visible_text import counted
 
 if TYPE_CHECKING:
     from starec_sim.learning.train import TrainResult
@@ -57,7 +58,7 @@ class TrainProgress(LiveProgress):
         self._progress.reset(self._task, total=steps, completed=done, note=words)
         if not self._console.is_terminal:
             more = f", {done} done before" if done else ""
-            self.message(f"{stage}: {steps} steps{more}")
+            self.message(f"{stage}: {counted(steps, 'step')}{more}")
 
     def round_started(self, round: int, visitors: int) -> None:
         """Note the number of visitors of the round."""
@@ -111,7 +112,7 @@ class TrainProgress(LiveProgress):
             for name in _VALIDATED
             if (metric := metrics.get(name)) is not None
         )
-        self._validated.append(f"new users after {entry['step']} steps: {line}")
+        self._validated.append(f"new users after {counted(entry['step'], 'step')}: {line}")
         if not self._console.is_terminal:
             self.message(self._validated[-1])
         self._clock = time.monotonic()
@@ -139,7 +140,9 @@ class TrainProgress(LiveProgress):
             user: The id of a validated user; None if there are none.
         """
         if self._learned:
-            self.message(f"\n{self._learned} steps in {time.monotonic() - self._started:.0f} s")
+            self.message(
+                f"\n{counted(self._learned, 'step')} in {time.monotonic() - self._started:.0f} s"
+            )
         else:
             self.message("\nThere was nothing left to do.")
         self.message(f"version  {result.version}")

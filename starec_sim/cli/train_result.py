@@ -16,6 +16,7 @@ from starec_sim.glossary import metric_info
 from starec_sim.metrics import Interval
 from starec_sim.report import ArmDifference
 from starec_sim.runs.reader import reading
+from starec_sim.visible_text import counted
 
 if TYPE_CHECKING:
     from starec_sim.events import RunEvents
@@ -74,9 +75,9 @@ def print_changes(changes: Mapping[str, Mapping[str, Any]], steps: int) -> None:
         cells = cell(before, "bold"), cell(after, "bold"), cell(change, style, "+")
         table.add_row(metric_info(name).label, *cells, Text(word, style))
     out.print(
-        f"\n{users} users never trained on, before and after {steps} steps of learning; ± half of "
-        "the 95 % interval,\n[low, high] a lopsided one; of changes paired by user; unsure: it "
-        "holds zero\n",
+        f"\n{counted(users, 'user')} never trained on, before and after "
+        f"{counted(steps, 'step')} of learning; ± half of the 95 % interval,\n[low, high] a "
+        "lopsided one; of changes paired by user; unsure: it holds zero\n",
         soft_wrap=True,
     )
     out.print(table)

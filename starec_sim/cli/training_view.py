@@ -23,7 +23,7 @@ from starec_sim.runs import queries
 from starec_sim.runs.ledger import read_ledger
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import Reader, RecordedTrial
-from starec_sim.visible_text import visible
+from starec_sim.visible_text import counted, visible
 
 _COMPARED = ("ndcg@10", "satisfaction", "click_through")
 """Of these metrics, the first that there is says for whom learning changed most."""
@@ -108,10 +108,13 @@ def most_changed(reader: Reader, compared: Sequence[RecordedTrial]) -> list[Chan
 
 def _with_steps_for_arms(report: RunReport, compared: Sequence[RecordedTrial]) -> RunReport:
     """Return a report whose arms are called by the steps before the validation."""
-    names = {trial.arm: f"{trial.number - FIRST_VALIDATION_TRIAL} steps" for trial in compared}
+    names = {
+        trial.arm: counted(trial.number - FIRST_VALIDATION_TRIAL, "step") for trial in compared
+    }
     return report._replace(
         metrics={names[arm]: found for arm, found in report.metrics.items()},
         differences={names[arm]: found for arm, found in report.differences.items()},
+        played=tuple(each._replace(arm=names[each.arm]) for each in report.played),
     )
 
 
@@ -126,7 +129,7 @@ def _print_counts(out: Console, trials: Sequence[RecordedTrial]) -> None:
     for kind, found in kinds:
         if found:
             rounds = sum(trial.rounds for trial in found)
-            out.print(f"  {kind:<11}  {len(found)}, with {rounds} rounds")
+            out.print(f"  {kind:<11}  {len(found)}, with {counted(rounds, 'round')}")
 
 
 def _print_changed(

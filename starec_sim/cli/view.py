@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated
 import typer
 
 from starec_sim.cli.options import Answer, AsJson, takes_options
+from starec_sim.visible_text import counted
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _runs(reference: str) -> tuple[Path, str | None]:
                 hint="starec runs lists the runs in ./runs; a run begins with: starec run",
             )
         return path, None
-    found = folder.find(reference, Path("runs"))
+    found = _one_run(reference)
     return found.resolve().parent, found.resolve().name
 
 
@@ -125,13 +127,42 @@ def _open(url: str) -> bool:
         return False
 
 
-def _write_bundle(options: ViewOptions, path: Path) -> Answer:
+def _one_run(reference: str) -> Path:
+    """Return the folder of a run.
+
+    Raises:
+        RunError: There is no such run, or the folder holds several.
+    """
+    from starec_sim.errors import RunError
     from starec_sim.runs import folder
+
+    path = Path(reference)
+    runs = folder.listed(path) if path.is_dir() and not folder.is_run(path) else []
+    if runs:
+        raise RunError(
+            f"{path} holds {counted(len(runs), 'run')}, and --bundle writes one",
+            hint=f"name it, e.g. the newest: {shlex.quote(str(runs[-1]))}",
+        )
+    try:
+        return folder.find(reference, Path("runs"))
+    except RunError as error:  # `find` hints at an option that `view` does not have
+        raise RunError(
+            error.message, hint="name the folder of a run; `starec runs` lists those in ./runs"
+        ) from None
+
+
+def _write_bundle(options: ViewOptions, path: Path) -> Answer:
+    from starec_sim.errors import ConfigError
     from starec_sim.runs.whole_file import whole_file
     from starec_sim.viewer.bundle import make_bundle
 
-    run = folder.find(options.runs, Path("runs"))
     users = [user.strip() for user in (options.users or "").split(",") if user.strip()]
+    if options.users is not None and not users:
+        raise ConfigError(
+            f'--users "{options.users}" names nobody',
+            hint="name some, e.g. --users u1,u2; without --users the first people are in the page",
+        )
+    run = _one_run(options.runs)
     made = make_bundle(run, users)
     with whole_file(path) as out:
         out.write(made.page)

@@ -23,7 +23,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.interop.feed_population import REWARDS, FeedPopulation, FeedSettings, UserRound
-from starec_sim.settings import Settings, validate
+from starec_sim.settings import Settings, hinting, validate
 from starec_sim.types import FloatArray
 
 QUICK_AGENT = "starec_sim.interop.quick_agent:QuickAgent"
@@ -54,6 +54,7 @@ class FeedEnv(gymnasium.Env[Features, NDArray[Any]]):
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - as the base class has it
 
+    @hinting("change that argument of gymnasium.make(...)")
     def __init__(
         self,
         actions: Actions = "slate",

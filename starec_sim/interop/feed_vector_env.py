@@ -37,7 +37,7 @@ from starec_sim.interop.feed_env import (
     weighted,
 )
 from starec_sim.interop.feed_population import FeedPopulation, FeedSettings
-from starec_sim.settings import validate
+from starec_sim.settings import hinting, validate
 
 Played = tuple[Features, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]
 
@@ -50,6 +50,7 @@ class FeedVectorEnv(VectorEnv[Features, NDArray[Any], NDArray[Any]]):
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
+    @hinting("change that argument of gymnasium.make_vec(...)")
     def __init__(
         self,
         num_envs: int = 1,

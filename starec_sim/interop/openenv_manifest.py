@@ -85,13 +85,16 @@ def metadata(source: UserSource, verdict: Mapping[str, Any] | None) -> dict[str,
     }
 
 
-def write_manifest(folder: Path, source: UserSource, verdict: Mapping[str, Any] | None) -> Path:
+def write_manifest(
+    folder: Path, source: UserSource, verdict: Mapping[str, Any] | None, command: str
+) -> Path:
     """Write `openenv.yaml` to a folder and return its path.
 
     Args:
         folder: Is made if it is not there.
         source: What episodes are made from.
         verdict: Of an audit; None if there is none.
+        command: Starts the server.
 
     Raises:
         ConfigError: The range of the reward is not known, so none can be declared.
@@ -111,7 +114,7 @@ def write_manifest(folder: Path, source: UserSource, verdict: Mapping[str, Any] 
         "description": about["description"],
         "type": "server",
         "protocol": "openenv_ws",
-        "command": "starec serve env",
+        "command": command,
         "validation": {
             "reward": {"range": _range(source.weights), "floor_margin": 0.1},
             "resources": {
@@ -120,6 +123,7 @@ def write_manifest(folder: Path, source: UserSource, verdict: Mapping[str, Any] 
                 "disk_mb": 1024,
                 "episode_timeout_s": 3600.0,
             },
+            # What it may connect to, which is not where it listens: a policy may ask an endpoint.
             "network": {"mode": "public"},
             "task_distribution": {
                 "generator_seed": source.experiment.seed,

@@ -1,7 +1,7 @@
 """The users are trained: an environment of ours as a parallel environment of PettingZoo.
 
     UsersEnv(environment={"use": "feed", "users": 20}, data="synthetic")
-    UsersEnv(environment="docs/examples/coffee_shop.py:CoffeeShop", data=None, actions="text")
+    UsersEnv(environment="docs/examples/coffee_shop.py:CoffeeShop", reward="bill", actions="text")
 
 Each user is an agent, `user_0`, `user_1`, ... A step is one page of all users whose visits go on.
 When all visits of a round have ended the round is applied, and the next one begins. A user who does
@@ -27,7 +27,7 @@ from starec_sim.environment import Environment, NamedRewards
 from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.interop.user_actions import UserActions, one_task
 from starec_sim.rng import Streams
-from starec_sim.settings import Settings, validate
+from starec_sim.settings import Settings, hinting, validate
 from starec_sim.types import (
     Decision,
     Experience,
@@ -38,10 +38,12 @@ from starec_sim.types import (
     Verdict,
     Visit,
 )
+from starec_sim.world import World
 
 Features = dict[str, NDArray[Any]]
 _LONGEST_TEXT = 20_000
 _PRINTABLE = "".join(map(chr, range(32, 127))) + "\n"
+_LEFT_OUT: Any = "None for a World, else synthetic"
 _OUTSIDE = Verdict(False, "the user is outside")
 
 
@@ -59,9 +61,11 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
 
     Args:
         environment: As `environment` of an experiment.
-        data: As `data` of an experiment; None for an environment that needs none.
+        data: As `data` of an experiment; None for an environment that needs none. Left out, it is
+            None for a `World`, which makes its own users and items, and else `synthetic`.
         actions: `numbers` for the space of `UserActions`; `text` for the answer of a language
-            model, read as in a run. The question is then in `infos[agent]["messages"]`.
+            model, read as in a run. The question is then in `infos[agent]["messages"]`, and
+            what is wrong with the answer before it in `infos[agent]["malformed"]`.
         agent: Whose prompts `text` uses. Only its fast node is asked: no summary is written.
         reward: The component of the environment's reward.
         rounds: Rounds of an episode.
@@ -73,10 +77,11 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
 
     metadata: dict[str, Any] = {"name": "starec_users_v0", "render_modes": []}  # noqa: RUF012
 
+    @hinting("change that argument of UsersEnv(...)")
     def __init__(
         self,
         environment: Any = "feed",
-        data: Any = "synthetic",
+        data: Any = _LEFT_OUT,
         actions: Literal["numbers", "text"] = "numbers",
         agent: Any = "star",
         reward: str = "satisfaction",
@@ -88,6 +93,8 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         self._plugin = plugins.configure(
             "environments", plugins.as_spec(environment, "environment"), "environment"
         )
+        if data is _LEFT_OUT:
+            data = None if issubclass(self._plugin.type, World) else "synthetic"
         self._dataset = None if data is None else load_dataset(plugins.as_spec(data, "data"))
         self._agent = _agent_of(agent) if actions == "text" else None
         self._reward, self._rounds, self._history = reward, rounds, history
@@ -145,6 +152,8 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         self._world: Environment = self._plugin.build(self._dataset, Streams(seed))
         self._memories: dict[int, Memory] = {}
         self._round = -1
+        self._malformed: dict[int, str] = {}
+        """What is wrong with the answers of the latest step, by user."""
         self._steps: dict[int, tuple[Step, ...]] = {}
         self._shown: dict[int, Observation] = {}
         self._advance()
@@ -163,6 +172,7 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
     def step(self, actions: Mapping[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
         """Play one page of all users whose visits go on."""
         rewards = dict.fromkeys(self.agents, 0.0)
+        self._malformed = {}
         for user, shown in list(self._shown.items()):
             agent = self.possible_agents[user]
             feedback = self._play(user, shown, actions.get(agent))
@@ -212,7 +222,9 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
                 hint="pass the answer to infos[agent]['messages'], or use actions='numbers'",
             )
         assert self._agent is not None
-        return self._agent.decision(self._call(user), action, shown)[0]
+        decision, problem = self._agent.decision(self._call(user), action, shown)
+        self._malformed[user] = problem
+        return decision
 
     def _call(self, user: int) -> Call:
         person, memory = self._world.users[user], self._memory(user)
@@ -276,6 +288,8 @@ class UsersEnv(ParallelEnv):  # type: ignore[type-arg, misc, unused-ignore]
         """Return the id of a user, and what she is shown as text."""
         shown = self._shown.get(user)
         info: dict[str, Any] = {"user": self._world.users[user].id, "round": self._round}
+        if self._agent is not None:
+            info["malformed"] = self._malformed.get(user, "")
         if shown is not None:
             info |= {"task": shown.task.name, "cards": shown.cards, "context": shown.context}
             if self._agent is not None:

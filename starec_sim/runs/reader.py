@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import shlex
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +18,7 @@ from starec_sim.runs.schema import FILE
 from starec_sim.runs.store import Texts
 from starec_sim.runs.stored_values import Count, JsonObject, Row, StoredType, missing
 from starec_sim.runs.turns import select_turns
+from starec_sim.runs.unknown_users import unknown_user
 from starec_sim.types import (
     CallKey,
     Decision,
@@ -48,8 +46,6 @@ _OUTLINE = StoredType[tuple[int, int, str, str, str, int, str]](
 )
 
 _STEPS = "to read the steps of a user"
-_MAX_NAMED = 20_000
-"""Users among whom near names are looked for."""
 _COLUMNS = "s.round, s.step, s.observation, s.decision, s.feedback, s.slow, s.reason, s.summary"
 # Round by round, because the primary key begins with the trial and the round.
 _OF_USER = (
@@ -168,7 +164,7 @@ class Reader:
         ).fetchone()
         if row:
             return _user(row)
-        raise _no_user(self.db, self.path.parent, trial, user_id)
+        raise unknown_user(self.db, self.path.parent, trial.number, trial.arm, user_id)
 
     def users(self, trial: RecordedTrial) -> Iterator[tuple[int, User]]:
         """Yield (row, user) of all users of a trial, in order of row."""
@@ -361,21 +357,6 @@ def _no_trial(trials: Sequence[RecordedTrial], arm: str | None, seed: int | None
     return RunError(
         f"the run has no trial with seed {seed}; its seeds so far: {seeds}",
         hint="pass one of those to --seed",
-    )
-
-
-def _no_user(db: sqlite3.Connection, folder: Path, trial: RecordedTrial, user_id: str) -> RunError:
-    """Return the error of an id that no user of a trial has."""
-    rows = db.execute("SELECT id FROM users WHERE trial = ? ORDER BY user", (trial.number,))
-    ids = [str(found) for (found,) in rows]
-    near = [found for found in ids if found.casefold() == user_id.casefold()]
-    near = near or difflib.get_close_matches(user_id, ids[:_MAX_NAMED], n=3)
-    nearest = f"the nearest are {', '.join(near)}; " if near else ""
-    run = shlex.quote(str(folder))
-    return RunError(
-        f'no user of this trial has the id "{user_id}"; '
-        f"{nearest}the first are {', '.join(ids[:8])}",
-        hint=f"name one of those; `starec show {run}` names those with the most slow thinking",
     )
 
 

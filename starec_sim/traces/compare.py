@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starec_sim.common_rounds import name_rounds
 from starec_sim.glossary import metric_info, place, verdict_word
 from starec_sim.plugin_code import PluginCode
 from starec_sim.population.calibration import SECOND
@@ -30,7 +31,9 @@ _SHORT = 12
 """Digits of a hash that are shown."""
 _MOST_TESTED = 300
 """Of more users than these no p is computed: it takes seconds for each metric of 10,000 users, and
-the interval decides the verdict anyway (decision 23)."""
+the interval decides the verdict alone (decision 23)."""
+_SURE_P = 0.05
+"""The greatest p beside which a difference is not "unsure" (decision 150)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Comparison:
     first_difference: Difference | None
     last_rounds: int
     """Last of these rounds over which the means of metrics are taken."""
+    window: str
+    """Which rounds these are, and why only these."""
     metrics: tuple[MetricDifference, ...]
     steps: tuple[ComparedStep, ...]
     """The steps of one user, if one is named."""
@@ -160,9 +165,19 @@ def compare(
             rounds=rounds,
             first_difference=first,
             last_rounds=len(window),
+            window=_named(rounds, len(window), side_a, side_b),
             metrics=_metrics(*samples),
             steps=() if user is None else tuple(s for pair in pairs for s in pair.of_user(user)),
         )
+
+
+def _named(rounds: int, last: int, *sides: Side) -> str:
+    """Name the rounds over which means are taken; say what each side has where that is more."""
+    played = [min(trial.rounds for trial in side.trials) for side in sides]
+    named = name_rounds(rounds, last)
+    if len(set(played)) == 1:
+        return named
+    return f"{named}, which both sides have; A has {played[0]}, B {played[1]}"
 
 
 def _paired_trials(a: Side, b: Side) -> list[tuple[RecordedTrial, RecordedTrial]]:
@@ -330,7 +345,9 @@ def _metric(
     name: str, a: MetricSamples, b: MetricSamples, found: ArmDifference
 ) -> MetricDifference:
     units = sorted(a.values.keys() & b.values.keys())
-    interval = found.interval
+    interval, p, verdict = found.interval, none_for_nan(found.p), found.verdict
+    if verdict in ("higher", "lower") and p is not None and p > _SURE_P:
+        verdict = "unsure"
     return MetricDifference(
         metric=name,
         label=metric_info(name).label,
@@ -340,8 +357,8 @@ def _metric(
         difference=interval.mean,
         low=none_for_nan(interval.low),
         high=none_for_nan(interval.high),
-        p=none_for_nan(found.p),
+        p=p,
         users=interval.n,
-        verdict=found.verdict,
-        word=verdict_word(found.verdict, metric_info(name).better),
+        verdict=verdict,
+        word=verdict_word(verdict, metric_info(name).better),
     )

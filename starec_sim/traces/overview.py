@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from starec_sim.glossary import metric_info
 from starec_sim.learning.trials import is_validation
-from starec_sim.report import MetricSummary, RunReport
+from starec_sim.report import MetricSummary
 from starec_sim.runs import aggregates
 from starec_sim.runs.aggregates import CallSums, ErrorCount, RoundCounts
 from starec_sim.runs.manifest import Manifest, read_manifest
@@ -140,8 +141,8 @@ class Overview:
     run: RunFacts
     metrics: tuple[MetricSeries, ...]
     totals: tuple[MetricTotal, ...]
-    window: str | None
-    """The rounds that the totals are means of; None for all rounds."""
+    window: str
+    """The rounds that the totals are means of; empty where no round is over."""
     funnel: tuple[VisitFunnel, ...]
     slow_share: tuple[SlowShare, ...]
     calls: tuple[Calls, ...]
@@ -182,14 +183,14 @@ def read_overview(folder: Path, reader: Reader) -> Overview:
         _run_facts(folder, reader, manifest, config, trials),
         tuple(_series(*each) for each in metrics),
         tuple(_total(*each) for each in metrics),
-        _window(summary.report),
+        summary.report.window() if summary.report.rounds else "",
         tuple(_funnels(counts, arms)),
         tuple(_slow_shares(counts, arms)),
         tuple(_calls(summary.calls, arms)),
         tuple(_errors(summary.errors, reader, trials)),
         config,
         manifest.status == "running",
-        f"starec show {folder}",
+        f"starec show {shlex.quote(str(folder))}",
     )
 
 
@@ -245,13 +246,6 @@ def _series(arm: str, name: str, summary: MetricSummary) -> MetricSeries:
 def _total(arm: str, name: str, summary: MetricSummary) -> MetricTotal:
     mean, low, high, _ = summary.interval
     return MetricTotal(arm, name, _known(mean), _known(low), _known(high))
-
-
-def _window(report: RunReport) -> str | None:
-    if report.last_rounds == report.rounds:
-        return None
-    first = report.rounds - report.last_rounds + 1
-    return f"round {first}" if first == report.rounds else f"rounds {first} to {report.rounds}"
 
 
 def _known(value: float) -> float | None:

@@ -60,7 +60,9 @@ def read_sides(
     side_b = _side(b, of_b, chosen_b, second if same_run else default, first=False)
     if same_run and side_a.arm == side_b.arm:
         arms = list(dict.fromkeys(trial.arm for trial in of_a))
+        waiting = [arm for arm in side_a.manifest.arms if arm not in arms]
         what = f'the arm "{arms[0]}" alone' if len(arms) == 1 else f"the arms {', '.join(arms)}"
+        what += f"; no round of {', '.join(waiting)} is over yet" if waiting else ""
         raise RunError(
             f'both sides are the arm "{side_a.arm}" of {side_a.folder}; it has {what}',
             hint="name a second run, or two arms with --arm A --arm-b B",
@@ -90,6 +92,12 @@ def _side(
     if chosen.version is not None:
         arm = _arm_of_version(trials, chosen.version, folder)
     elif chosen.arm is not None:
+        if chosen.arm not in arms and chosen.arm in manifest.arms:
+            raise RunError(
+                f'no round of the arm "{chosen.arm}" of {folder} is over yet; '
+                f"those that can be compared: {', '.join(arms)}",
+                hint="wait until one is committed, or name another arm",
+            )
         if chosen.arm not in arms:
             raise RunError(
                 f'{folder} has no arm "{chosen.arm}"; {did_you_mean(chosen.arm, arms)}',

@@ -37,7 +37,7 @@ _EXPERIENCES = 10
 """Experiences before a step that are in it, the last ones."""
 _NEVER_IN_IT = (
     f"Of what somebody experienced before a step, the last {_EXPERIENCES} are in it. "
-    "Search, comparisons and asking again need starec view."
+    "Search, comparisons and asking again need:"
 )
 _LISTED_BYTES = 12
 """Bytes for the place of one person's answers, before compression."""
@@ -85,7 +85,7 @@ def make_bundle(folder: Path, wanted: Sequence[str] = (), most: int = MAX_BYTES)
         most_people = max((reader.count_users(trial) for trial in trials), default=0)
     left_out = _left_out(kept, users, len(known), most_people)
     command = shlex.join(["starec", "view", str(folder)])
-    about = f"{left_out} {_NEVER_IN_IT}".strip()
+    about = f"{left_out} {_NEVER_IN_IT} {command}".strip()
     packed = answers.packed({"runs": [folder.name], "left_out": about, "command": command})
     return Bundle(_page(packed, folder.name), tuple(kept), left_out)
 

@@ -399,6 +399,67 @@ class OwnActions(World):
         return {"money": self.kept["money"]}
 
 
+class Hoards(OwnActions):
+    """It keeps 4 MiB of each step in the class: one copy keeps little, and all copies much."""
+
+    hoard = ()
+
+    def react(self, user, steps, shown, decision):
+        Hoards.hoard += (np.ones(2**19),)
+        return super().react(user, steps, shown, decision)
+
+
+class RunsOutOfMemory(OwnActions):
+    def react(self, user, steps, shown, decision):
+        raise MemoryError
+
+
+class ReactReturnsADict(OwnActions):
+    def react(self, user, steps, shown, decision):
+        return {"x": 1}
+
+
+class OffersRow9(OwnActions):
+    def offer(self, user, steps):
+        return [0, 9]
+
+
+class CardIsANumber(OwnActions):
+    def item_card(self, item, user):
+        return item
+
+
+class CardTellsTheStars(World):
+    def set_up(self):
+        self.users = [User(f"u{n}") for n in range(GUESTS)]
+        self.items = [Item(f"i{n}", f"Drink {n}") for n in range(DRINKS)]
+
+    def offer(self, user, steps):
+        return [0, 1, 2]
+
+    def item_card(self, item, user):
+        return f"{self.cards[item]} (you: {item + 2.5})"
+
+    def react(self, user, steps, shown, decision):
+        watched = [action.item for action in decision.actions if action.watched]
+        return Feedback(tuple(Experience(i, i + 2.5, "world") for i in watched), ending="done")
+
+
+class ReactSells(OwnActions):
+    def react(self, user, steps, shown, decision):
+        self.kept["money"] += 1.0
+        return super().react(user, steps, shown, decision)
+
+
+class NamesOtherMetrics(OwnActions):
+    own_metrics = ("revenue",)
+
+
+class RespondsItself(OwnActions):
+    def respond(self, user, steps, observation, decision):
+        return None
+
+
 class Growing(OwnActions):
     """Sound: a drink appears in each round."""
 

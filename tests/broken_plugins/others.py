@@ -54,6 +54,12 @@ class RecommendsWhatWasSeen(SoundRecommender):
         return super().recommend(users, k, seen * 0, rng)
 
 
+class DividesByZero(SoundRecommender):
+    def recommend(self, users, k, seen, rng):
+        items, scores = super().recommend(users, k, seen, rng)
+        return Slates(items, np.where(items >= 0, np.inf, scores))
+
+
 class FitAddsUp(SoundRecommender):
     def fit(self, log):
         self.observe(log)
@@ -169,6 +175,11 @@ class AgentPrints(SoundAgent):
         return "Choose."
 
 
+class AsksAnotherNode(SoundAgent):
+    async def visit(self, call):
+        call.key(0, "quick")
+
+
 class SoundPolicy(TextPolicy):
     """The shown order, and a fixed text."""
 
@@ -197,6 +208,23 @@ class KeepsItsAnswers(SoundPolicy):
 class NobodyCanRead(SoundPolicy):
     def answer(self, prompt):
         return "As a language model, I like all of them."
+
+
+class SeesInPlaceOfWatching(SoundPolicy):
+    def answer(self, prompt):
+        return super().answer(prompt).replace(": skip", ": see 4")
+
+
+class PlaysRankingsOnly(SoundPolicy):
+    """Sound: it says so by answers without a word."""
+
+    def answer(self, prompt):
+        return super().answer(prompt) if prompt.asks == "ranking" else "-"
+
+
+class SaysOnlyDashes(SoundPolicy):
+    def answer(self, prompt):
+        return "-"
 
 
 class SaysNothing(SoundPolicy):
@@ -277,3 +305,7 @@ def reward_that_counts(outcome):
 def reward_that_keeps_outcomes(outcome):
     seen.append(np.zeros(2**20))
     return float(outcome.clean)
+
+
+def reward_by_hash(outcome):
+    return float(hash("stars") % 97)

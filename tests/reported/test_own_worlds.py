@@ -268,7 +268,7 @@ def test_a_generator_that_is_closed_too_early_names_the_world():
 
     world = checked_environment(tea(offer=offer))
     world.begin_round(0)
-    with pytest.raises(PluginError, match=r"observe.*raised GeneratorExit"):
+    with pytest.raises(PluginError, match=r"offer\(.*raised GeneratorExit"):
         world.observe(0, ())
 
 

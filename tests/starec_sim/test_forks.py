@@ -144,6 +144,21 @@ def test_a_fork_can_be_forked_and_its_change_stays(changed):
 
 
 @pytest.mark.parametrize(
+    ("changes", "hint"),
+    [
+        ([TO_POPULARITY], "N from 1 to 4; --set rounds=10 plays more rounds, so that it can be 5"),
+        ([TO_POPULARITY, "rounds=9"], "N from 1 to 5"),
+    ],
+)
+def test_the_hint_names_rounds_that_a_fork_can_have(alone, changes, hint):
+    with pytest.raises(RunError, match="round 12 is not on record") as raised:
+        fork(alone, 12, changes)
+    assert hint in raised.value.hint and ("plays more" in hint) == (
+        "plays more" in raised.value.hint
+    )
+
+
+@pytest.mark.parametrize(
     ("at_round", "changes", "message"),
     [
         (0, [TO_POPULARITY], "round 0 is not on record"),
@@ -303,7 +318,7 @@ def test_the_command_prints_the_effect_as_a_table_and_as_json(alone, starec):
     status, out, _ = starec(*command)
     assert not status
     assert f"Arm main: A is {alone.name}, B is this fork" in out
-    assert "Means over the last 2 of 5 rounds" in out
+    assert "Means over rounds 4 to 5. B against A" in out
     status, out, _ = starec(*command, "--json")
     assert not status
     assert json.loads(out)["effects"]["main"]["rounds"] == [4, 5]

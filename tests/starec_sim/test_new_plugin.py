@@ -7,6 +7,7 @@ import sys
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 
 from starec_sim.checks.find import find
 from starec_sim.checks.kinds import run_checks
@@ -120,6 +121,10 @@ def test_a_package_has_all_that_is_needed_to_publish_it(tmp_path):
     workflow = (tmp_path / "night-bar" / ".github/workflows/tests.yml").read_text()
     assert "python-version: ${{ matrix.python }}" in workflow
     assert commands[-1] == "pytest"
+    project = tomllib.loads((tmp_path / "night-bar" / "pyproject.toml").read_text())["project"]
+    (needed,) = map(Requirement, project["dependencies"])
+    assert needed.specifier.contains("0.3.0.dev0", prereleases=True)
+    assert "0.2.0" not in needed.specifier  # it has no World
 
 
 def test_the_functions_of_a_template_have_types_and_docstrings(tmp_path):

@@ -91,6 +91,17 @@ class TestFigures:
         assert (found.rounds, found.last_rounds) == (2, 2)
         assert mean(found, "main").mean == pytest.approx(0.3)
 
+    def test_it_names_the_rounds_where_arms_or_seeds_have_played_other_numbers_of_them(self, write):
+        three, one = clicks(ann=[0.2, 0.4, 0.3]), clicks(ann=[0.2])
+        arms = summarise(write({("loop", 0): three, ("frozen", 0): one}), None)
+        assert arms.window() == "round 1, which all arms have; loop has 3, frozen 1"
+
+    def test_it_names_the_rounds_where_seeds_of_an_arm_differ(self, write):
+        three, two = clicks(ann=[0.2, 0.4, 0.3]), clicks(ann=[0.2, 0.1])
+        seeds = summarise(write({("main", 0): three, ("main", 1): two}), None)
+        assert seeds.window() == "rounds 1 to 2, which all seeds have; main has 2 to 3"
+        assert seeds._replace(last_rounds=1).window().startswith("round 2, which")
+
     def test_one_user_has_a_mean_and_no_interval(self, write):
         interval = mean(summarise(write({("main", 0): clicks(ann=[0.2])}), None), "main")
         assert (interval.mean, interval.n) == (0.2, 1)

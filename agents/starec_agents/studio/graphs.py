@@ -6,13 +6,14 @@ They have no checkpointer: the server of LangGraph's tools brings its own.
 from __future__ import annotations
 
 import asyncio
+import reprlib
 from dataclasses import replace
 from functools import wraps
 from typing import Any, cast, get_type_hints
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict
 
@@ -24,7 +25,7 @@ from starec_agents.llmrank.graph import PLAN as LLMRANK
 from starec_agents.star.agent import StarAgent
 from starec_agents.star.graph import PLAN as STAR
 from starec_agents.star.graph import StarContext
-from starec_agents.studio.openings import Opening, Start, open_visit
+from starec_agents.studio.openings import EXAMPLE, Opening, Start, open_visit, typed_start
 from starec_agents.studio.panel import (
     GatePanel,
     RankingPanel,
@@ -32,7 +33,7 @@ from starec_agents.studio.panel import (
     with_prompt_fields,
     with_prompts,
 )
-from starec_sim.errors import StarecError
+from starec_sim.errors import ConfigError, StarecError
 
 
 class _StudioGraph:
@@ -73,7 +74,7 @@ class _StudioGraph:
         return play
 
     async def _play(self, node: NodeFunction, known: dict[str, Any], runtime: Runtime[Any]) -> Any:
-        start = Start(**{key: known[key] for key in get_type_hints(Start) if key in known})
+        start = typed_start(known)
         panel = runtime.context or self._panel.model_validate({})
         # In a thread, because to build a world would block the event loop of the server.
         opening = await asyncio.to_thread(open_visit, self._name, start, panel)
@@ -96,10 +97,16 @@ class _StudioGraph:
 
     def _restored(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return the state with its own types; checkpoints and edits hold plain values."""
-        return {
-            name: self._kinds[name].validate_python(to_jsonable_python(value))
-            for name, value in state.items()
-        }
+        return {name: self._valid(name, to_jsonable_python(value)) for name, value in state.items()}
+
+    def _valid(self, name: str, value: Any) -> Any:
+        try:
+            return self._kinds[name].validate_python(value)
+        except ValidationError as error:
+            wrong = " or ".join(dict.fromkeys(each["msg"] for each in error.errors()[:3]))
+            raise ConfigError(
+                f"{name}: {wrong}, not {reprlib.repr(value)}", hint=f"type e.g. {EXAMPLE}"
+            ) from None
 
 
 def _typed(state: type) -> type:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starec_agents.base import GraphAgent
 from starec_agents.studio.panel import StudioPanel, spec
@@ -21,6 +22,8 @@ from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 
 SEED = 0
+EXAMPLE = '{"user": "u1"} or {"run": "runs/...", "user": "u1", "round": 1}'
+"""What can be typed."""
 
 
 @dataclass
@@ -45,6 +48,20 @@ class Start:
         return ", ".join(
             part for part in (*parts, seed, f"user {self.user}", f"round {self.round}") if part
         )
+
+
+def typed_start(typed: Mapping[str, Any]) -> Start:
+    """Return the input, of which only the user has no default.
+
+    Raises:
+        ConfigError: No user is named.
+    """
+    if typed.get("user") is None:
+        raise ConfigError(
+            "the input does not say who visits",
+            hint=f"type e.g. {EXAMPLE}",
+        )
+    return Start(**{each.name: typed[each.name] for each in fields(Start) if each.name in typed})
 
 
 class Opening(NamedTuple):

@@ -20,8 +20,10 @@ ROLES = ("user", "item", "rating", "time")
 SPLIT = re.compile(
     r"(?<![a-z])(train(?:ing)?|valid(?:ation)?|val|dev|test(?:ing)?)(?![a-z])", re.IGNORECASE
 )
+"""Names of the parts of a split log."""
 _ORDER = {"t": 0, "v": 1, "d": 1}
 NUMBER = re.compile(r"\d+")
+"""By which names of files in parts differ."""
 
 Headers = Mapping[Path, Sequence[str]]
 

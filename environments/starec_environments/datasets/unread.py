@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 
 from starec_environments.datasets.table_files import NUMBER, SPLIT, is_value, read_header
 from starec_environments.datasets.text_files import first_text
@@ -105,8 +106,7 @@ def _asked(parts: Sequence[Path], log: Sequence[Path]) -> DataError:
     else:
         mend = f"give {names} the columns of {log[0].name}"
     chosen = log[0].name if len(log) == 1 else f"[{', '.join(file.name for file in log)}]"
-    setting = f"data.interactions={chosen}"
-    setting = f"'{setting}'" if " " in setting else setting
+    setting = quote(f"data.interactions={chosen}")
     return DataError(
         f"{first.parent} holds {names}, which would not be read and may belong to "
         f"{', '.join(file.name for file in log)}",

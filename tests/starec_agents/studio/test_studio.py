@@ -76,6 +76,9 @@ def test_the_form_of_the_input_asks_for_a_user_and_perhaps_a_round(graph):
         ({"user": 3, "round": 0}, "no round 0"),
         ({"user": 3, "arm": "a"}, "an arm or a seed is one of a run"),
         ({"user": 3, "run": "lost"}, "there are no runs|there is no run"),
+        ({"round": 2}, r"does not say who visits(.|\n)*{\"user\": \"u1\"}"),
+        ({"user": [1]}, r"user: Input should be a valid integer or .*, not \[1\]"),
+        ({"user": 3, "round": "x"}, "round: Input should be a valid integer.*, not 'x'"),
     ],
 )
 def test_who_is_not_there_is_refused_with_the_range_that_is(graph, typed, message):

@@ -13,6 +13,10 @@ FILE = Path(__file__).parents[2] / "broken_plugins" / "others.py"
 
 FAULTS = {
     "RecommendsWhatWasSeen": ("values fit", r"recommend\(12 users, k=5\): .* which she has seen"),
+    "DividesByZero": (
+        "values fit",
+        r"recommend\(.*the user in row 0 gets item \d+ with the score inf",
+    ),
     "FitAddsUp": ("fit forgets", r"recommend\(.*after fit\): fitted to another log before, re"),
     "RecommendLearns": ("recommend and score", r"recommend\(.*after fit\): asked again, returned"),
     "ScoresByWhoElseIsAsked": ("recommend and score", r"score\(2 users\): gave other scores than"),
@@ -36,8 +40,11 @@ FAULTS = {
     ),
     "ForgetsToCountSteps": ("values fit", r"visit\(.*the memory has 0 steps after a visit of"),
     "InventsADecision": ("answers that nobody", r"visit\(.*a decision without flaws of the answer"),
+    "AsksAnotherNode": ("values fit", r"visit\(.*the node is 'quick'; it must be fast or slow"),
     "AgentPrints": ("nothing is printed", r"visit\(user reader-0, .*: printed 'reader-0"),
     "NobodyCanRead": ("answers can be read", r"_agenerate\(a ranking\): .* cannot be read"),
+    "SeesInPlaceOfWatching": ("answers can be read", r"_agenerate\(a feed\): .*see 4"),
+    "SaysOnlyDashes": ("answers can be read", r"_agenerate\(a ranking\): .* cannot be read"),
     "SaysNothing": ("values fit", r"_agenerate\(a ranking\): answered ''; an answer is a text"),
     "TossesACoin": ("the same question", r"_agenerate\(a ranking\): asked again, returned"),
     "LoadsInAnyOrder": ("loading again", r"load\(log.(users|items)\): loaded again, returned"),
@@ -63,13 +70,27 @@ def test_a_fault_is_found_and_explained(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["SoundRecommender", "SoundAgent", "SoundPolicy", "SoundDataset", "sound_reward"],
+    [
+        "SoundRecommender",
+        "SoundAgent",
+        "SoundPolicy",
+        "PlaysRankingsOnly",
+        "SoundDataset",
+        "sound_reward",
+    ],
 )
 def test_what_is_sound_passes_all_checks(name):
     target = find(f"{FILE}:{name}")
     target.origin = None  # other processes are checked with the environments
     for found in run_checks(target):
         assert found.state == "passed", found
+
+
+def test_what_a_kind_does_not_have_is_no_hint_for_it():
+    target = find(f"{FILE}:reward_by_hash")
+    found = result_of(checks_of("reward")[-1], target)
+    assert found.state == "failed"
+    assert found.hint.startswith("a reward depends on its outcome only: draw nothing; go through")
 
 
 SMALL = {"use": "synthetic", "users": 12, "items": 60, "interactions": 12}

@@ -1,6 +1,7 @@
 """`starec serve env`: the manifest it writes, what the metadata says, and what it refuses."""
 
 import json
+import shlex
 
 import pytest
 import yaml
@@ -53,6 +54,17 @@ def test_the_manifest_declares_the_reward_and_that_nothing_was_audited(
     assert manifest["validation"]["reward"]["range"] == [-1.0, 1.0]
     assert manifest["starec"]["audit"] is None
     assert "not audited" in manifest["description"]
+
+
+def test_the_command_of_the_manifest_starts_what_the_options_say(starec, experiment, tmp_path):
+    options = ["--policy", "lexical", "--reward", "satisfaction=1", "--port", "9000"]
+    options += ["--set", "environment.pages=2", "--set", "rounds=3"]
+    starec("serve", "env", experiment, *options, "--manifest", tmp_path / "env")
+    command = shlex.split(
+        yaml.safe_load((tmp_path / "env" / "openenv.yaml").read_text())["command"]
+    )
+    assert command == ["starec", "serve", "env", str(experiment), *options]
+    assert starec(*command[1:], "--manifest", tmp_path / "again").status == 0
 
 
 def test_the_range_of_the_reward_follows_from_its_weights(starec, experiment, tmp_path):

@@ -39,13 +39,16 @@ def test_a_busy_port_is_named(starec, run):
         ([".", "--users", "u1"], "--users is for --bundle"),
         (["{run}", "--bundle", "no/folder.html"], "no/folder.html cannot be written"),
         (["{run}", "--bundle", "a.html", "--users", "u99"], 'the id "u99"'),
+        (["{run}", "--bundle", "a.html", "--users", " , "], '--users " , " names nobody'),
+        (["{run}/..", "--bundle", "a.html"], "holds 1 run, and --bundle writes one"),
+        (["nowhere", "--bundle", "a.html"], "there are no runs in runs"),
     ],
 )
 def test_what_cannot_be_shown_is_named(starec, run, tmp_path, monkeypatch, arguments, problem):
     monkeypatch.chdir(tmp_path)
     said = starec("view", *(each.format(run=run) for each in arguments))
     assert (said.status, problem in said.err) == (2, True), said.err
-    assert "hint:" in said.err
+    assert "hint:" in said.err and "--runs-dir" not in said.err
     assert not list(tmp_path.iterdir())
 
 

@@ -188,7 +188,7 @@ def test_the_validator_of_openenv_finds_nothing_wrong_with_the_server(url):
 
 def test_the_validator_of_openenv_accepts_the_manifest(source, tmp_path):
     validation = pytest.importorskip("openenv.validation", reason=OPENENV)
-    write_manifest(tmp_path, source, None)
+    write_manifest(tmp_path, source, None, "starec serve env experiments/00_demo")
     static = validation.Level.STATIC
     report = validation.run_validation(tmp_path, max_level=static, skip_build=True)
     assert report.verdict is validation.Verdict.PASS

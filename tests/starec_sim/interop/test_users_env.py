@@ -93,13 +93,20 @@ def test_in_a_world_without_stars_likes_are_seen():
     assert not after["user_0"]["history_stars"].any()
 
 
+def test_a_world_that_makes_its_own_users_needs_no_data_to_be_named():
+    env = UsersEnv(COFFEE["environment"], reward="bill")
+    assert env.possible_agents == ["user_0", "user_1", "user_2"]
+
+
 def test_a_text_is_read_as_an_answer_of_a_model():
     env = users_env(**COFFEE, actions="text")
     _, infos = env.reset(seed=0)
     assert "Act on all 3 items" in infos["user_0"]["messages"][1][1]
     answer = "<actions>\nA: order 2\nB: skip\nC: skip\n</actions>\n<next>leave</next>"
-    _, rewards, *_ = env.step({"user_0": answer, "user_1": "no", "user_2": ""})
+    _, rewards, _, _, infos = env.step({"user_0": answer, "user_1": "no", "user_2": ""})
     assert rewards == {"user_0": 5.0, "user_1": 0.0, "user_2": 0.0}
+    assert infos["user_0"]["malformed"] == ""
+    assert "actions" in infos["user_1"]["malformed"] and infos["user_2"]["malformed"]
 
 
 @given(st.data())
@@ -130,6 +137,12 @@ def test_an_amount_is_a_place_in_its_range():
     done = [(act.item, act.kind, act.value) for act in decision.actions]
     assert done == [(5, "buy", 5.0), (6, "weigh", 1.25), (7, "feel", "curious")]
     assert decision.leave
+
+
+def test_a_wrong_argument_is_changed_where_it_is_passed():
+    with pytest.raises(ConfigError, match="rounds: must be greater") as raised:
+        users_env(rounds=0)
+    assert raised.value.hint == "change that argument of UsersEnv(...)"
 
 
 @pytest.mark.parametrize(

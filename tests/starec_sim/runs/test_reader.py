@@ -1,11 +1,15 @@
+import sqlite3
 from contextlib import closing
 
 import pytest
 
 from starec_sim.errors import RunError
+from starec_sim.runs.manifest import write_manifest
 from starec_sim.runs.reader import Reader
+from starec_sim.runs.schema import FILE
 from starec_sim.runs.store import Store
-from tests.starec_sim.runs.lives import WORLD, visit
+from tests.starec_sim.runs.conftest import a_manifest
+from tests.starec_sim.runs.lives import WORLD, Writing, visit
 
 
 @pytest.fixture
@@ -81,8 +85,34 @@ def test_a_trial_that_is_not_there_is_an_error(reader, arm, seed, said):
 
 
 def test_an_unknown_user_is_an_error_that_names_some(reader):
-    with pytest.raises(RunError, match='id "u9"; the first are u0, u1, u2'):
+    with pytest.raises(RunError, match='id "u9"; the first who visit in "main" are u0, u1\n'):
         reader.user(reader.trial(None, None), "u9")
+
+
+@pytest.mark.parametrize("level", ["everything", "decisions"])
+def test_those_who_visit_in_the_trial_are_suggested_for_an_unknown_user(tmp_path, level):
+    writing = Writing(tmp_path, arm="episode 1", level=level)
+    writing.commit(0, [visit(2, 0)])
+    writing.close()
+    write_manifest(tmp_path, a_manifest(kind="training"))
+    with closing(Reader(tmp_path)) as reader, pytest.raises(RunError) as raised:
+        reader.user(reader.trial(None, None), "u9")
+    assert raised.value.message.endswith('; the first who visit in "episode 1" are u2')
+    assert "validations for whom learning changed most" in raised.value.hint
+    assert "slow thinking" not in raised.value.hint
+
+
+def test_the_trial_that_has_an_unknown_user_is_named(tmp_path):
+    for number, arm in enumerate(("one", "other")):
+        writing = Writing(tmp_path, trial=number, arm=arm)
+        writing.commit(0, [visit(2, 0)])
+        writing.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        db.execute("DELETE FROM users WHERE trial = 0 AND id = 'u1'")
+        db.commit()
+    with closing(Reader(tmp_path)) as reader, pytest.raises(RunError) as raised:
+        reader.user(reader.trial("one", None), "u1")
+    assert raised.value.hint.endswith("the trial that has her: --arm other --seed 7")
 
 
 def test_a_run_without_trials_has_not_begun(tmp_path):

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.text import Text
 
 from starec_sim.errors import RunError
 from starec_sim.runs.manifest import write_manifest
@@ -130,6 +131,28 @@ def test_a_name_in_double_quotes_is_never_taken_for_a_text(run):
         FROM "steps" WHERE user = 'u1' /* "nor here */ LIMIT 1""",
     )
     assert (found.columns, found.rows) == (['a "name', "t"], [["u1", 'say "x"']])
+
+
+WIDE = "SELECT *, 1 / 3.0 AS third, 'line one' || char(10) || 'two' AS lines FROM steps LIMIT 1"
+
+
+def test_a_pipe_gets_whole_rows_in_one_line_each(run, starec, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    heads, row = starec("sql", run, WIDE)[1].splitlines()
+    found = query(run, WIDE)
+    assert heads.split() == found.columns
+    assert f"{1 / 3}  line one\\ntwo" in row and "…" not in row
+
+
+def test_a_narrow_terminal_shows_each_value_in_a_line_of_its_own(run, starec, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Text.from_ansi(starec("sql", run, WIDE)[1]).plain
+    assert out.startswith("row 1\n  arm: main\n  seed: 7\n")
+    assert f"  third: {1 / 3}\n  lines: line one\\ntwo" in out
+    monkeypatch.setenv("COLUMNS", "400")
+    assert Text.from_ansi(starec("sql", run, WIDE)[1]).plain.startswith("arm ")
 
 
 def test_the_command_prints_rows_and_the_schema(run, starec):

@@ -13,14 +13,15 @@ from starec_sim.errors import RunError
 from starec_sim.glossary import verdict_word
 from starec_sim.learning.trials import FIRST_VALIDATION_TRIAL, validation_arm
 from starec_sim.metrics import Interval
-from starec_sim.report import ArmDifference
+from starec_sim.report import ArmDifference, MetricSamples
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.reader import Reader
+from starec_sim.runs.schema import FILE
 from starec_sim.runs.sql_console import QueryLimits, query
 from starec_sim.runs.store import Store
 from starec_sim.stored_summary import run_summary
 from starec_sim.tasks import FEED
-from starec_sim.traces.compare import compare
+from starec_sim.traces.compare import _metrics, compare
 from starec_sim.traces.sides import Choice
 from starec_sim.types import Action, Decision, Experience, Feedback, Memory, Observation, Verdict
 from tests.starec_sim.runs.lives import turn
@@ -112,6 +113,16 @@ def test_two_arms_of_one_run_are_compared(write):
         compare(run, run, Choice("loop"), Choice("loop"))
     with pytest.raises(RunError, match='did you mean "frozen"'):
         compare(run, run, Choice("frozn"), Choice("loop"))
+
+
+def test_an_arm_that_has_not_begun_is_told_from_one_that_is_not_there(write):
+    run = write("a", arms=["main", "frozen"])
+    with pytest.raises(RunError, match=r'no round of the arm "frozen" of .* is over yet'):
+        compare(run, run, Choice("main"), Choice("frozen"))
+    with pytest.raises(RunError, match='"main" alone; no round of frozen is over yet'):
+        compare(run, run)
+    with pytest.raises(RunError, match='has no arm "frozzen"'):
+        compare(run, run, Choice("main"), Choice("frozzen"))
 
 
 def test_two_versions_of_a_training_are_compared_by_their_validations(write):
@@ -258,6 +269,19 @@ def test_the_command_prints_where_two_runs_part(write, changed, starec):
     assert "| 7 | 2 | 1 | answer |" in out
 
 
+def test_a_comparison_names_its_rounds_and_the_metrics_that_are_always_0(write, starec):
+    a, b = write("a"), write("b", rounds=1)
+    for folder in (a, b):
+        with closing(sqlite3.connect(folder / FILE)) as db, db:
+            db.execute('UPDATE visits SET figures = \'{"malformed": 0.0, "exits": 1.0}\'')
+    found = compare(a, b)
+    assert found.window == "round 1, which both sides have; A has 2, B 1"
+    out = starec("diff", a, b)[1]
+    assert f"Means over {found.window}. B against A, the same 3 users" in out
+    assert "all steps of 1 round are the same" in out
+    assert "  Always 0: malformed.\n" in out
+
+
 def rename_users(run):
     store = Store(run)
     with store.transaction():
@@ -327,3 +351,13 @@ def test_a_comparison_says_better_where_the_report_does(write):
         "better",
         "lower",
     ]
+
+
+@pytest.mark.parametrize(("users", "word"), [(3, "unsure"), (12, "better")])
+def test_a_difference_is_better_only_where_p_agrees_with_the_interval(users, word):
+    before = {f"u{n}": 0.1 + 0.01 * n for n in range(users)}
+    after = {user: value + 0.4 for user, value in before.items()}
+    a, b = (MetricSamples(values, {}, (), (), True) for values in (before, after))
+    (found,) = _metrics({"satisfaction": a}, {"satisfaction": b})
+    assert found.low > 0
+    assert (found.word, found.p > 0.05) == (word, word == "unsure")

@@ -90,11 +90,20 @@ def test_a_damaged_summary_is_computed_again(copied, damage):
     assert repr(stored_summary.run_summary(copied, None)) == repr(right)
 
 
+def test_a_summary_without_a_value_that_was_added_later_is_computed_again(copied):
+    right = stored_summary.run_summary(copied, None)
+    found = json.loads((copied / SUMMARY).read_text())
+    found[0][0] = 1
+    del found[1][0][5:]  # the report, as the first format had it
+    (copied / SUMMARY).write_text(json.dumps(found, separators=(",", ":")))
+    assert stored_summary.run_summary(copied, None).report.played == right.report.played != ()
+
+
 def test_a_summary_of_other_rounds_or_metrics_is_not_taken(copied):
     path = copied / SUMMARY
     right = stored_summary.run_summary(copied, None)
     text = path.read_text()
-    other = text.replace('[[2,[[0,2,"', '[[2,[[0,1,"')
+    other = text.replace('[[3,[[0,2,"', '[[3,[[0,1,"')
     assert other != text
     path.write_text(other)
     assert repr(stored_summary.run_summary(copied, None)) == repr(right)

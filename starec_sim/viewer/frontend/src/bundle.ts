@@ -21,6 +21,9 @@ export function about(): About | null {
   return (answers?.get("about") as About | undefined) ?? null;
 }
 
+/** The command that opens the run of this page. */
+export const VIEW_COMMAND = about()?.command ?? "starec view";
+
 /** The same question has one path: parameters in order of name. */
 function canonical(path: string, drop: readonly string[] = []): string {
   const [start = "", query = ""] = path.split("?");
@@ -43,7 +46,7 @@ export function bundled(path: string): unknown {
   }
   throw new ApiError({
     error: "This page holds a part of the run, and this is not in it.",
-    hint: `see all of it with: ${about()?.command ?? "starec view"}`,
+    hint: `see all of it with: ${VIEW_COMMAND}`,
   });
 }
 

@@ -62,7 +62,13 @@ function ofTrial({ arm, seed }: Trial, tests: string[] = []) {
 
 /** What a page shows and a snippet does not, as the words of a comment. */
 function without(left: string[]): string | null {
-  return left.length ? `without ${brief(left.join(", ")).replace(/\*\//g, "* /")}` : null;
+  return left.length ? `without ${left.map(brief).join(", ")}` : null;
+}
+
+/** A command, and what of the page it leaves out. A shell that knows no comments there obeys none of it. */
+export function leavingOut(command: string, ...left: (string | false)[]): string {
+  const comment = without(left.filter((each) => each !== false));
+  return comment ? `${command} # ${comment.replace(/[^\p{L}\p{N} .,:/%+-]/gu, "·")}` : command;
 }
 
 /** The people of a page: parts of their texts, FIELD:VALUE filters, and the order. */
@@ -99,12 +105,18 @@ export function peopleCommand(run: Recorded, trial: Trial, people: ChosenPeople)
   const having = counts.map(([name, value]) => `${PEOPLE_COLUMNS.get(name)} = ${value}`).join(" and ");
   const { sort, descending } = people;
   const order = PEOPLE_COLUMNS.get(sort) ?? (people.fields.includes(sort) ? sqlTrait(sort) : null);
-  const left = without([
+  const left = [
     ...[...people.classes, ...people.counts.filter((each) => !counts.includes(each))].map(
       (each) => `the filter ${each.join(": ")}`,
     ),
     ...(sort && !order ? [`the order by ${sort}`] : []),
-  ]);
+    ...(people.fields.length ? ["traits"] : []),
+    "chosen",
+    "liked",
+    "mean stars",
+    "left early in",
+    "values by round",
+  ];
   const columns =
     "user, count(distinct round) as visits, count(step) as steps, " +
     "coalesce(sum(flaws_json <> '{}'), 0) as flaws, round(avg(slow), 3) as slow";
@@ -113,17 +125,21 @@ export function peopleCommand(run: Recorded, trial: Trial, people: ChosenPeople)
     `where ${ofTrial(trial, tests)} group by user`,
     having && `having ${having}`,
     order && `order by ${order}${descending ? " desc" : ""} nulls last`,
-    left && `/* ${left} */`,
   ];
-  return about("sql", run, query.filter(Boolean).join(" "));
+  return leavingOut(about("sql", run, query.filter(Boolean).join(" ")), ...left);
 }
 
-/** How people with each value of a trait behave; without a trait, everybody. */
-export function populationCommand(run: Recorded, trial: Trial, trait: string | undefined) {
+/** How people with each value of the first trait behave; without a trait, everybody. */
+export function populationCommand(run: Recorded, trial: Trial, [trait, ...others]: string[]) {
   const value = trait === undefined ? "arm" : `${sqlTrait(trait)} as ${JSON.stringify(trait)}`;
   const columns = `${value}, count(distinct user) as users, count(*) as steps, round(avg(slow), 3) as slow`;
   const from = "steps join users using (arm, seed, user)";
-  return about("sql", run, `select ${columns} from ${from} where ${ofTrial(trial)} group by 1`);
+  return leavingOut(
+    about("sql", run, `select ${columns} from ${from} where ${ofTrial(trial)} group by 1`),
+    ...others.map((each) => `the trait ${each}`),
+    trait !== undefined && "visits, chosen a visit, mean stars, ever left early",
+    "exposure, drift and leaving over time",
+  );
 }
 
 /** Python that reads a table of a run, and keeps the rows with these values. */

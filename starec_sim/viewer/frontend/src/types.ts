@@ -93,7 +93,7 @@ export interface Overview {
     rounds: RoundValue[];
   }[];
   /** The rounds that the totals are means of, e.g. "rounds 2 to 6"; null for all. */
-  window: string | null;
+  window: string;
   totals: {
     arm: string;
     metric: string;
@@ -501,6 +501,8 @@ export interface Comparison {
   rounds: number;
   /** The last rounds over which the means of metrics are taken. */
   last_rounds: number;
+  /** Which rounds these are, and why only these. */
+  window: string;
   first_difference: {
     at: Address;
     part: string;

@@ -238,7 +238,7 @@ def copies(open_page, view):
 
 def test_a_page_is_copied_in_four_forms(open_page, folder):
     copied = copies(open_page, "run/feed/step/u2/2/1?arm=loop&seed=3")
-    command = shlex.split(copied["Command line"])
+    command = shlex.split(copied["Command line"], comments=True)
     assert command[2] == str(folder / "feed")  # it works in every folder
     del command[2]
     assert command == ["starec", "why", "u2", "2", "--step", "1", "--arm", "loop", "--seed", "3"]
@@ -259,7 +259,7 @@ def test_a_page_is_copied_in_four_forms(open_page, folder):
 def test_what_is_copied_of_people_lists_the_people_of_the_page(open_page, starec, view):
     copied = copies(open_page, f"run/feed/{view}")
     shown = json.loads(copied["JSON"])["rows"]
-    status, found, said = starec(*shlex.split(copied["Command line"])[1:], "--json")
+    status, found, said = starec(*shlex.split(copied["Command line"], comments=True)[1:], "--json")
     assert (status, said) == (0, "")
     listed, columns = json.loads(found)["rows"], ("user", "visits", "steps", "flaws")
     assert {tuple(row[:4]) for row in listed} == {tuple(row[n] for n in columns) for row in shown}
@@ -302,9 +302,70 @@ def test_the_markdown_of_a_step_says_what_its_page_says(open_page, folder):
 
 def test_what_a_copied_command_leaves_out_stands_in_it(open_page, starec, folder):
     copied = copies(open_page, "run/feed/people?arm=loop&seed=3&where=liked:3&sort=people.chosen")
-    assert "/* without the filter liked: 3, the order by chosen */" in copied["Command line"]
-    assert starec(*shlex.split(copied["Command line"])[1:])[0] == 0
+    assert " # without the filter liked: 3, the order by chosen, traits, " in copied["Command line"]
+    assert starec(*shlex.split(copied["Command line"], comments=True)[1:])[0] == 0
     assert "# without the filter liked: 3" in copied["Python"]
+
+
+@pytest.mark.parametrize(
+    ("view", "left_out"),
+    [
+        ("run/feed", "without the funnel, the configuration"),
+        ("run/feed/population?arm=loop&seed=3", "exposure, drift and leaving over time"),
+        ("run/learned/training", "without curves, groups, answers before and after"),
+        ("compare?a=feed&b=feed&user=u1&round=1", "the texts and slates of round 1, step 1"),
+    ],
+)
+def test_the_command_of_each_page_says_what_it_leaves_out(open_page, view, left_out):
+    command, _, comment = copies(open_page, view)["Command line"].partition(" # ")
+    assert left_out in comment and shlex.split(command)[0] == "starec"
+
+
+def test_the_comment_of_a_command_holds_nothing_that_a_shell_obeys(open_page):
+    # zsh knows no comments at its prompt, unless it is told to.
+    filters = "where=liked:%24(touch%20x)%0A%60y%60;*"
+    copied = copies(open_page, f"run/feed/people?arm=loop&seed=3&{filters}")["Command line"]
+    assert "\n" not in copied
+    assert "the filter liked: ··touch x· ·y···" in copied.partition(" # ")[2]
+
+
+def test_the_command_of_a_search_finds_as_many_texts_as_its_page(open_page):
+    assert " --limit 200" in copies(open_page, "run/feed/search?q=watch")["Command line"]
+
+
+def heads(markdown):
+    return re.findall("^## (.*)$", markdown, re.MULTILINE)
+
+
+def test_the_markdown_of_a_run_has_the_tables_of_its_page(open_page):
+    copied = copies(open_page, "run/feed")["Markdown"]
+    parts = ["Totals", "Metrics by round", "Funnel", "Calls", "Configuration"]
+    assert heads(copied) == parts
+    assert "Means over rounds 1 to 2." in copied
+
+
+def test_the_markdown_of_a_training_has_the_parts_of_its_page(open_page):
+    copied = copies(open_page, "run/learned/training")
+    markdown, view = copied["Markdown"], json.loads(copied["JSON"])
+    names = [
+        "Before and after",
+        "Curves",
+        "Validations and audits",
+        f"Groups of step {view['step']}",
+    ]
+    assert heads(markdown) == [*names, "Answers before and after"]
+    answered = markdown.split("## Answers before and after")[1]
+    assert "validation after 0 steps" in answered and answered.count("\n| u") >= 4
+
+
+def test_the_markdown_of_a_comparison_has_the_parts_of_its_page(open_page):
+    copied = copies(open_page, "compare?a=feed&b=feed&user=u1&round=1")["Markdown"]
+    parts = ["They part", "Steps of u1", "Metrics", "Configuration", "Versions"]
+    assert heads(copied) == parts
+    assert re.search(r"First in the \w+.* of u\d+, round 1, step 1, seed 3", copied)
+    assert "Left out: texts and slates of round 1, step 1" in copied
+    steps = copied.split("## Steps of u1")[1].split("## Metrics")[0]
+    assert "| 3 | 1 | 1 | " in steps
 
 
 @pytest.mark.parametrize(
@@ -393,6 +454,12 @@ def test_a_saved_page_shows_a_step_and_asks_nobody(browser, folder, tmp_path):
     title(page, "u2, round 2, step 1")
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     expect(page.get_by_role("searchbox")).to_have_count(0)  # nothing that a saved page cannot do
+    expect(page.get_by_role("link", name="ask again")).to_have_count(0)
+    opens = f"starec view {folder / 'feed'}"
+    expect(page.get_by_role("region", name="Note")).to_contain_text(opens)
+    expect(page.locator(".banner")).to_contain_text(opens)
+    page.goto(f"file://{file}#/run/feed/ask/u2/2/1?arm=loop&seed=3")
+    expect(page.locator("code", has_text=opens)).to_have_count(1)
     page.goto(f"file://{file}#/run/feed/notes")
     expect(rows(page, "Figures: Happy?")).to_contain_text(["50 %"])
     page.close()

@@ -1,11 +1,11 @@
 import type { ViewProps } from "../App";
 import { api, grow, post, stepHref, stepPath, useData } from "../api";
-import { isBundle } from "../bundle";
+import { isBundle, VIEW_COMMAND } from "../bundle";
 import { asFailure } from "../failure";
 import { ErrorPage } from "../parts/ErrorPage";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { Choice, NO_STEP, stepOf } from "../parts/Trial";
-import { python, whyCommand } from "../snippets";
+import { leavingOut, python, whyCommand } from "../snippets";
 import { count, visible } from "../text";
 import type { AskAnswer, AskOptions, Failure, Message, RunRow, StepPage, Turn } from "../types";
 import { useAuthor } from "./Notes";
@@ -18,8 +18,7 @@ export function AskView({ run, route }: ViewProps) {
   const options = useData<AskOptions>(isBundle ? null : api(run.name, "ask"));
   const loaded = useData<StepPage>(at && stepPath(run.name, at));
   if (!at) return <ErrorPage failure={NO_STEP} />;
-  if (isBundle)
-    return <Empty command={`starec view ${run.name}`}>A saved page cannot ask. Open the run:</Empty>;
+  if (isBundle) return <Empty command={VIEW_COMMAND}>A saved page cannot ask. Open the run:</Empty>;
   return (
     <Await of={options}>
       {(known) => (
@@ -92,7 +91,7 @@ function Form({
         copy={{
           json: { messages, policy, temperature, samples, answer },
           markdown: () => markdown(page, messages, answer),
-          command: whyCommand(run, page.at),
+          command: leavingOut(whyCommand(run, page.at), "the changed question", "its answers"),
           python: python(run, "turns", { ...page.at }),
         }}
       >

@@ -1,15 +1,15 @@
 import { type Loaded, useData } from "../api";
-import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
-import { Table, asMarkdown } from "../parts/Table";
+import { Table } from "../parts/Table";
 import { LongText } from "../parts/Text";
 import { Choice } from "../parts/Trial";
 import { type Route, go, href, search, withParams } from "../router";
-import { diffCommand, pythonOfTwo } from "../snippets";
-import { visible } from "../text";
+import { diffCommand, leavingOut, pythonOfTwo } from "../snippets";
+import { count, visible } from "../text";
 import type { Comparison, RunRow } from "../types";
 import { Aligned, SideBySide } from "./compare_steps";
+import { comparisonMarkdown } from "./compare_markdown";
 import { CHANGED, METRICS } from "./compare_tables";
 
 /** How do two runs, arms or versions differ, and where do they part first? */
@@ -104,19 +104,20 @@ function Compared({ path, route }: { path: string; route: Route }) {
         const name = (side: Comparison["a"]) =>
           a.folder === b.folder ? side.arm : `${side.name}, ${side.arm}`;
         const user = route.params.get("user");
+        const round = route.params.get("round");
+        const beside =
+          user !== null && round !== null && `round ${round}, step ${route.params.get("step") ?? 1}`;
         return (
           <>
             <PageHead
               title={`${name(a)} and ${name(b)}`}
               copy={{
                 json: view,
-                markdown: () =>
-                  mdPage(
-                    `${a.name} (${a.arm}) and ${b.name} (${b.arm})`,
-                    asMarkdown(METRICS, view.metrics),
-                    asMarkdown(CHANGED, view.configuration),
-                  ),
-                command: diffCommand(a, b, { arm: a.arm, "arm-b": b.arm, user }),
+                markdown: () => comparisonMarkdown(view, user, beside),
+                command: leavingOut(
+                  diffCommand(a, b, { arm: a.arm, "arm-b": b.arm, user }),
+                  beside && `the texts and slates of ${beside}`,
+                ),
                 python: pythonOfTwo(a, b, user),
               }}
             >
@@ -139,12 +140,12 @@ function Compared({ path, route }: { path: string; route: Route }) {
                 <Aligned view={view} route={route} />
               </Part>
             )}
-            {user && route.params.get("round") && <SideBySide view={view} route={route} user={user} />}
+            {user && beside && <SideBySide view={view} route={route} user={user} />}
             <Part
               name="Metrics"
               note={
                 <>
-                  <p>B minus A, paired by user or seed, over {rounds(view)}.</p>
+                  <p>B minus A, paired by user or seed, over {view.window}.</p>
                   {view.metrics.some((row) => row.low !== null) && (
                     <p>The upright line of each interval is zero. Each is drawn to a scale of its own.</p>
                   )}
@@ -199,12 +200,6 @@ function Compared({ path, route }: { path: string; route: Route }) {
   );
 }
 
-/** As `starec diff` says it. */
-function rounds({ last_rounds, rounds }: Comparison): string {
-  if (last_rounds === rounds) return rounds === 1 ? "the one round" : `all ${rounds} rounds`;
-  return `the last ${last_rounds} of ${rounds} rounds`;
-}
-
 /** Two runs of other users: what can be compared instead. */
 function NobodyCommon({ view: { a, b } }: { view: Comparison }) {
   const sides = a.folder === b.folder ? [a] : [a, b];
@@ -237,7 +232,7 @@ function armsOfOne({ name, arm, other_arms }: Comparison["a"]) {
 
 function FirstDifference({ view, route }: { view: Comparison; route: Route }) {
   const first = view.first_difference;
-  if (!first) return <p>They do not: every step is equal.</p>;
+  if (!first) return <p>They do not: every step of {count(view.rounds, "round")} is equal.</p>;
   const { user, round, step } = first.at;
   return (
     <>

@@ -8,7 +8,7 @@ import { asMarkdown, Table, type Column } from "../parts/Table";
 import { TokenLine } from "../parts/TokenLine";
 import { Rendered } from "../parts/TurnCard";
 import { href } from "../router";
-import { python, showCommand, whyCommand } from "../snippets";
+import { leavingOut, python, showCommand, whyCommand } from "../snippets";
 import { count, number, signed, visible } from "../text";
 import type { Group } from "../types";
 
@@ -35,7 +35,7 @@ export function GroupView({ run, route }: ViewProps) {
                     asMarkdown(table, group.members),
                     ...group.members.map((member) => member.text && mdBlock(member.text)),
                   ),
-                command: group.at ? whyCommand(run, group.at) : showCommand(run),
+                command: group.at ? whyCommand(run, group.at) : leavingOut(showCommand(run), "this group"),
                 python: python(run, "rollouts", {
                   step: group.step,
                   group: group.group,

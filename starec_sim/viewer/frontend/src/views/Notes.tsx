@@ -1,14 +1,14 @@
 import { useState } from "preact/hooks";
 import { api, grow, post, stepHref, useData } from "../api";
 import type { ViewProps } from "../App";
-import { isBundle } from "../bundle";
+import { isBundle, VIEW_COMMAND } from "../bundle";
 import { asFailure } from "../failure";
 import { mdPage } from "../markdown";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { asMarkdown, Table, type Column } from "../parts/Table";
 import { href } from "../router";
-import { interviewCommand, pythonOfNotes } from "../snippets";
+import { interviewCommand, leavingOut, pythonOfNotes } from "../snippets";
 import { count, quoted, time, visible } from "../text";
 import { Interviews, interviewsMarkdown } from "./Interviews";
 import type { Address, Failure, Interview, Note, Notes, RunRow } from "../types";
@@ -35,7 +35,9 @@ export function NotesView({ run }: ViewProps) {
                   interviews.length > 0 && "## Interviews",
                   ...interviewsMarkdown(interviews),
                 ),
-              command: notes.length ? `cat ${quoted(file)}` : interviewCommand(run),
+              command: notes.length
+                ? leavingOut(`cat ${quoted(file)}`, interviews.length > 0 && "interviews")
+                : interviewCommand(run),
               python: pythonOfNotes(run),
             }}
           >
@@ -123,7 +125,12 @@ export function MarkForm({ run, at }: { run: RunRow; at: Address }) {
   const [author, setAuthor] = useAuthor();
   const [reason, setReason] = useState("");
   const [said, setSaid] = useState<Failure | string>("");
-  if (isBundle) return <p class="quiet">Steps can be marked in starec view.</p>;
+  if (isBundle)
+    return (
+      <p class="quiet">
+        Steps can be marked in <code>{VIEW_COMMAND}</code>.
+      </p>
+    );
   const save = async () => {
     try {
       await post(api(run.name, "notes"), { at, author: author.trim(), reason: reason.trim() });

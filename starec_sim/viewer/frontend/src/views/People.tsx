@@ -43,7 +43,17 @@ export function PeopleView({ run, route }: ViewProps) {
               title="People"
               copy={{
                 json: people,
-                markdown: () => mdPage(`People of ${run.name}`, asMarkdown(table, people.rows)),
+                markdown: () =>
+                  mdPage(
+                    `People of ${run.name}`,
+                    asMarkdown(
+                      table.filter(({ name }) => name !== "spark"),
+                      people.rows,
+                    ),
+                    people.rows.length < people.total &&
+                      `Left out: ${number(people.total - people.rows.length)} of ${number(people.total)} users; the page lists ${LIMIT} at a time.`,
+                    "Left out: values by round.",
+                  ),
                 command: peopleCommand(run, trial, shown),
                 python: pythonOfPeople(run, trial, shown),
               }}

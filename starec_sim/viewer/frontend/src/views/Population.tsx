@@ -28,8 +28,13 @@ export function PopulationView({ run, route }: ViewProps) {
             title="Population"
             copy={{
               json: view,
-              markdown: () => mdPage(`Population of ${run.name}`, ...view.traits.map(traitMarkdown)),
-              command: populationCommand(run, trial, view.traits[0]?.trait),
+              markdown: () =>
+                mdPage(`Population of ${run.name}`, ...view.traits.map(traitMarkdown), ...overTime(view)),
+              command: populationCommand(
+                run,
+                trial,
+                view.traits.map((each) => each.trait),
+              ),
               python: python(run, "steps", { ...trial }, "the page has means of these by trait: run.users()"),
             }}
           >
@@ -211,6 +216,36 @@ function Curves({ view, people, arm, exposed }: CurvesProps) {
       )}
     </Part>
   );
+}
+
+/** What the charts show. Of exposure, the Gini of each arm. */
+function overTime({ lorenz, drift, left }: Population): string[] {
+  const gini = lorenz.map((each) => [each.arm, number(each.gini)]);
+  const drifted = Math.max(0, ...drift.map((each) => each.rounds.length));
+  const rounds = Array.from({ length: drifted }, (_, index) => index);
+  return [
+    ...(gini.length
+      ? ["## Exposure", mdTable(["arm", "Gini"], gini), "Left out: the curve of exposure; JSON has it."]
+      : []),
+    ...(drifted
+      ? [
+          "## Drift of tastes",
+          mdTable(
+            ["round", ...drift.map((each) => each.arm)],
+            rounds.map((round) => [round + 1, ...drift.map((each) => number(each.rounds[round]))]),
+          ),
+        ]
+      : []),
+    ...(left.length
+      ? [
+          "## Left early",
+          mdTable(
+            ["round", "visits", "users who left last then"],
+            left.map((each) => [each.round, each.visits, each.last]),
+          ),
+        ]
+      : []),
+  ];
 }
 
 function traitMarkdown(trait: Trait): string {

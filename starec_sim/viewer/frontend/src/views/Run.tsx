@@ -1,15 +1,15 @@
 import type { ViewProps } from "../App";
 import { api, useData } from "../api";
-import { mdBlock, mdPage } from "../markdown";
+import { mdBlock, mdPage, mdText } from "../markdown";
 import { Chips } from "../parts/Chips";
 import { Await, PageHead, Part } from "../parts/Page";
 import { Table, asMarkdown } from "../parts/Table";
 import { LongText } from "../parts/Text";
-import { python, showCommand } from "../snippets";
+import { leavingOut, python, showCommand } from "../snippets";
 import { count, time, visible } from "../text";
 import type { Overview, RunRow } from "../types";
 import { Metrics } from "./run_charts";
-import { CALLS, FUNNEL, errorColumns, totalColumns, totalRows } from "./run_tables";
+import { CALLS, FUNNEL, errorColumns, roundsMarkdown, totalColumns, totalRows } from "./run_tables";
 
 /** What came out of this run, and what did it cost? */
 export function RunView({ run }: ViewProps) {
@@ -31,11 +31,16 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
             mdPage(
               of.name,
               `${of.kind}, ${of.status}, digest ${of.digest ?? "none yet"}`,
-              asMarkdown(totals, rows),
-              asMarkdown(CALLS, view.calls),
+              ...runMarkdown(view),
+              "## Configuration",
               mdBlock(JSON.stringify(view.configuration, null, 2), "json"),
             ),
-          command: view.command ?? showCommand(run),
+          command: leavingOut(
+            view.command ?? showCommand(run),
+            view.funnel.length > 0 && "the funnel",
+            view.errors.length > 0 && "examples of errors",
+            "the configuration",
+          ),
           python: python(run, "metrics", {}, "calls, errors and counts are in run.turns() and run.steps()"),
         }}
       >
@@ -44,7 +49,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       <Chips />
       {of.note && <LongText text={of.note} />}
       {view.totals.length > 0 && (
-        <Part name="Totals" note={`Means over ${view.window ?? "all rounds"}, with 95 % intervals.`}>
+        <Part name="Totals" note={`Means over ${visible(view.window)}. In brackets: 95 % intervals.`}>
           <Table
             id="totals"
             caption="Totals by arm"
@@ -95,6 +100,20 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       </Part>
     </>
   );
+}
+
+/** The parts of the page but its configuration. */
+function runMarkdown(view: Overview): string[] {
+  const rows = totalRows(view);
+  const part = (name: string, table: string, shown: boolean) => (shown ? [`## ${name}`, table] : []);
+  return [
+    ...part("Totals", asMarkdown(totalColumns(view), rows), rows.length > 0),
+    ...(rows.length ? [`${mdText(`Means over ${view.window}`)}.`] : []),
+    ...part("Metrics by round", roundsMarkdown(view), rows.length > 0),
+    ...part("Funnel", asMarkdown(FUNNEL, view.funnel), view.funnel.length > 0),
+    ...part("Calls", asMarkdown(CALLS, view.calls), view.calls.length > 0),
+    ...part("Errors", asMarkdown(errorColumns(view.run.name), view.errors), view.errors.length > 0),
+  ];
 }
 
 function CallsAndErrors({ view }: { view: Overview }) {

@@ -52,8 +52,10 @@ export function SearchView({ run, route }: ViewProps) {
                       hit.snippet.map((part) => part.text).join(""),
                     ]),
                   ),
+                  result.total > result.hits.length &&
+                    `Left out: all but the first ${result.hits.length} of ${result.more ? "more than " : ""}${number(result.total)}.`,
                 ),
-              command: searchCommand(run, q, { node, user, arm }),
+              command: searchCommand(run, q, { node, user, arm, limit: String(LIMIT) }),
               python: pythonOfSearch(run, q, { node, user, arm }, LIMIT),
             }}
           >

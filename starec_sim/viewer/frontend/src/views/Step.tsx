@@ -1,5 +1,6 @@
 import type { ViewProps } from "../App";
 import { stepHref, stepPath, useData } from "../api";
+import { isBundle } from "../bundle";
 import { useKeys } from "../keys";
 import { Chips, Traits } from "../parts/Chips";
 import { DiffLines } from "../parts/DiffLines";
@@ -10,7 +11,7 @@ import { LongText } from "../parts/Text";
 import { NO_STEP, stepOf } from "../parts/Trial";
 import { TurnCard } from "../parts/TurnCard";
 import { go, href } from "../router";
-import { python, whyCommand } from "../snippets";
+import { leavingOut, python, whyCommand } from "../snippets";
 import { brief, count, visible } from "../text";
 import type { Address, RunRow, StepPage } from "../types";
 import { MarkForm, StepNotes } from "./Notes";
@@ -44,7 +45,11 @@ function Page({ page, run }: { page: StepPage; run: RunRow }) {
         copy={{
           json: page,
           markdown: () => stepMarkdown(run.name, page),
-          command: whyCommand(run, at),
+          command: leavingOut(
+            whyCommand(run, at),
+            recorded && page.turns.length > 0 && "prompts in full: add --prompts",
+            "notes of readers",
+          ),
           python: python(run, "steps", { ...at }, "prompts and answers are in run.turns()"),
         }}
       >
@@ -128,7 +133,7 @@ function Moves({ page, run, visits }: { page: StepPage; run: RunRow; visits: str
       <a href={visits}>
         her visits <kbd>u</kbd>
       </a>
-      <a href={href(["run", run.name, "ask", user, round, step], { arm, seed })}>ask again</a>
+      {!isBundle && <a href={href(["run", run.name, "ask", user, round, step], { arm, seed })}>ask again</a>}
     </div>
   );
 }

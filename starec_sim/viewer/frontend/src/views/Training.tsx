@@ -1,23 +1,24 @@
 import type { ViewProps } from "../App";
-import { api, useData } from "../api";
+import { api, useData, type Loaded } from "../api";
 import { isBundle } from "../bundle";
-import { mdPage } from "../markdown";
 import { Chart } from "../parts/Chart";
 import { Chips } from "../parts/Chips";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { Table } from "../parts/Table";
 import { Choice } from "../parts/Trial";
 import { go, href, withParams, type Route } from "../router";
-import { python, resumeCommand, showCommand } from "../snippets";
+import { leavingOut, python, resumeCommand, showCommand } from "../snippets";
 import { count } from "../text";
 import type { AnswerChanges, RunRow, Training, TrainingStep } from "../types";
-import { answerColumns, CHANGES, groupColumns, stepsMarkdown } from "./training_tables";
+import { trainingMarkdown } from "./training_markdown";
+import { answerColumns, CHANGES, changedMetrics, groupColumns } from "./training_tables";
 import { useMemo } from "preact/hooks";
 
 /** What did the policy learn, step by step? */
 export function TrainingView({ run, route }: ViewProps) {
   const step = route.params.get("step");
   const loaded = useData<Training>(api(run.name, "training", { step }));
+  const answers = useAnswers(run, route);
   return (
     <Await of={loaded}>
       {(view) => {
@@ -28,8 +29,13 @@ export function TrainingView({ run, route }: ViewProps) {
               title="Training"
               copy={{
                 json: view,
-                markdown: () => mdPage(`Training ${run.name}`, stepsMarkdown(learned)),
-                command: showCommand(run),
+                markdown: () => trainingMarkdown(run, view, answers),
+                command: leavingOut(
+                  showCommand(run),
+                  "curves",
+                  "groups",
+                  "answers before and after but those of one user",
+                ),
                 python: python(run, "rollouts", {}, "metrics of each step are in steps.jsonl of the folder"),
               }}
             >
@@ -63,7 +69,7 @@ export function TrainingView({ run, route }: ViewProps) {
                 rowKey={(group) => group.group}
               />
             </Part>
-            <Answers run={run} route={route} />
+            <Answers run={run} route={route} loaded={answers} />
           </>
         );
       }}
@@ -73,7 +79,7 @@ export function TrainingView({ run, route }: ViewProps) {
 
 /** What the training changed for people that it never trained on. */
 function Metrics({ view }: { view: Training }) {
-  const rows = view.changes.filter((each) => each.before.mean || each.after.mean);
+  const rows = changedMetrics(view.changes);
   if (!rows.length) return null;
   return (
     <Part
@@ -92,12 +98,21 @@ function Metrics({ view }: { view: Training }) {
   );
 }
 
-/** The same person and the same question at two versions. */
-function Answers({ run, route }: { run: RunRow; route: Route }) {
+function useAnswers(run: RunRow, route: Route): Loaded<AnswerChanges | null> {
   const wheres = route.params.getAll("where");
   const user = wheres.find((each) => each.startsWith("user:"))?.slice("user:".length);
   const params = { before: route.params.get("before"), after: route.params.get("after"), user };
-  const loaded = useData<AnswerChanges | null>(api(run.name, "changes", isBundle ? {} : params));
+  return useData<AnswerChanges | null>(api(run.name, "changes", isBundle ? {} : params));
+}
+
+interface AnswersProps {
+  run: RunRow;
+  route: Route;
+  loaded: Loaded<AnswerChanges | null>;
+}
+
+/** The same person and the same question at two versions. */
+function Answers({ run, route, loaded }: AnswersProps) {
   const choose = (name: string) => (value: string) => go(withParams(route, { [name]: value }));
   return (
     <Part

@@ -1,4 +1,5 @@
 import { stepHref } from "../api";
+import { mdTable } from "../markdown";
 import type { Column } from "../parts/Table";
 import { decimal, money, number, percent, seconds, visible } from "../text";
 import type { Overview } from "../types";
@@ -42,6 +43,20 @@ export function totalColumns(view: Overview): Column<Total>[] {
     })),
     { name: "direction", head: "better", value: (row) => row.direction, filters: true },
   ];
+}
+
+/** The mean of each metric that is not always 0, by round. */
+export function roundsMarkdown(view: Overview): string {
+  const shown = view.metrics.filter((each) => each.rounds.some((value) => value.mean));
+  const several = new Set(shown.map((each) => each.arm)).size > 1;
+  const longest = Math.max(0, ...shown.map((each) => each.rounds.length));
+  return mdTable(
+    ["round", ...shown.map((each) => (several ? `${each.label}, ${each.arm}` : each.label))],
+    Array.from({ length: longest }, (_, index) => [
+      index + 1,
+      ...shown.map((each) => decimal(each.rounds[index]?.mean)),
+    ]),
+  );
 }
 
 function Mean({ of }: { of: Overview["totals"][number] | undefined }) {

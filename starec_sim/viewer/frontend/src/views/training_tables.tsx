@@ -1,10 +1,9 @@
 import { stepHref } from "../api";
 import { isBundle } from "../bundle";
-import { mdTable } from "../markdown";
 import type { Column } from "../parts/Table";
 import { href } from "../router";
 import { brief, decimal, number, pValue, signed, visible } from "../text";
-import type { AnswerChange, GroupRow, MetricChange, RunRow, TrainingStep, VersionAnswer } from "../types";
+import type { AnswerChange, GroupRow, MetricChange, RunRow, VersionAnswer } from "../types";
 
 /** The groups of a step of the training. */
 export function groupColumns(run: string, step: number | null): Column<GroupRow>[] {
@@ -43,7 +42,11 @@ export function groupColumns(run: string, step: number | null): Column<GroupRow>
   ];
 }
 
-/** How metrics of held-out users changed. */
+/** The metrics of held-out users that are not 0 before and after. */
+export const changedMetrics = (changes: MetricChange[]) =>
+  changes.filter((each) => each.before.mean || each.after.mean);
+
+/** How they changed. */
 export const CHANGES: Column<MetricChange>[] = [
   { name: "metric", head: "metric", value: (row) => row.label, nowrap: true },
   { name: "before", head: "before", value: (row) => row.before.mean },
@@ -136,20 +139,4 @@ function compareColumn(run: RunRow): Column<AnswerChange> {
       </a>
     ),
   };
-}
-
-/** The steps of the training as Markdown. */
-export function stepsMarkdown(steps: TrainingStep[]): string {
-  const names = [...new Set(steps.flatMap((each) => Object.keys(each.components ?? {})))];
-  return mdTable(
-    ["step", ...names, "KL", "entropy", "loss", "equal groups"],
-    steps.map((each) => [
-      each.step,
-      ...names.map((name) => number(each.components?.[name])),
-      number(each.kl),
-      number(each.entropy),
-      number(each.loss),
-      number(each.zero_variance),
-    ]),
-  );
 }
