@@ -26,7 +26,7 @@ from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
 from starec_sim.yaml_files import key_value, read_spec
 
-_MEMORY, _SLATE = "memory.", "slate."
+_MEMORY, _SLATE, _PLACE = "memory.", "slate.", "runs_dir="
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
 _EVENT = "e.g. --event remove,attribute=genre,value=Drama"
 _OPTION = {
@@ -69,7 +69,8 @@ def fork(
         changes: `key=value` pairs that hold from the next round on, of `environment`, `agent` and
             `policies`. `rounds=N` sets how many rounds the fork has in all; `memory.USER=TEXT`
             replaces what a user has written of herself; `slate.USER=ITEM,ITEM` is what she sees
-            first in that round.
+            first in that round. `runs_dir=FOLDER` is where the fork is written, in place of beside
+            the run.
         scheduled: Events that happen at the beginning of the next round, each with settings after
             commas: `remove,attribute=genre,value=Drama`.
         arm: The only arm that is forked; all when None.
@@ -86,6 +87,7 @@ def fork(
         StarecError: Anything else went wrong.
     """
     recorded, code = Path(folder), CodeRules(trust, allow_changed_code)
+    changes, place = _without_place(changes, recorded)
     manifest = read_manifest(recorded)
     if manifest.kind != "run":
         raise RunError(
@@ -99,9 +101,8 @@ def fork(
         experiment = _forked(kept, at_round, changes, scheduled)
         replayed = {"replay": str(here), "replay_rounds": at_round}
         gateway = experiment.gateway.model_copy(update=replayed)
-        result = run(
-            experiment.model_copy(update={"gateway": gateway, "runs_dir": here.parent}), events
-        )
+        changed = {"gateway": gateway, "runs_dir": place}
+        result = run(experiment.model_copy(update=changed), events)
     return ForkResult(result, effects(result.folder))
 
 
@@ -151,6 +152,13 @@ def _one_arm(experiment: Experiment, arm: str | None) -> Experiment:
         )
     arms = {name: changes for name, changes in experiment.arms.items() if name == arm}
     return experiment.model_copy(update={"arms": arms})
+
+
+def _without_place(changes: Sequence[str], recorded: Path) -> tuple[list[str], Path]:
+    """Return the changes without `runs_dir`, and the absolute path of where the fork is written."""
+    named = [text.removeprefix(_PLACE) for text in changes if text.startswith(_PLACE)]
+    place = Path(named[-1]) if named else recorded.resolve().parent
+    return [text for text in changes if not text.startswith(_PLACE)], place.resolve()
 
 
 def _forked(

@@ -116,7 +116,13 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
     return _run(folder, trials, events)
 
 
-def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME_CODE) -> RunResult:
+def replay(
+    folder: Path,
+    events: RunEvents | None = None,
+    code: CodeRules = SAME_CODE,
+    *,
+    runs_dir: Path | None = None,
+) -> RunResult:
     """Run the experiment of a recorded run again, in a new folder, with the recorded answers.
 
     No model is asked.
@@ -125,6 +131,7 @@ def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME
         folder: The folder of the recorded run.
         events: Is called at each event of the run.
         code: Which code of plug-ins may run.
+        runs_dir: Where the new folder is written; beside the recorded run when None.
 
     Raises:
         PausedError: A question is asked that is not recorded.
@@ -138,9 +145,10 @@ def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME
             hint="`starec resume` shows its report again; the same audit asks with the same seeds",
         )
     experiment = recorded_experiment(folder)
+    place = (runs_dir or folder.resolve().parent).resolve()  # the working directory changes
     with reopened(folder, manifest, code, noted=False) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
-        changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
+        changes = {"gateway": gateway, "runs_dir": place, "budget": Budget()}
         changes["tracing"] = False  # no model is asked, so there is nothing to trace
         return run(experiment.model_copy(update=changes), events)
 

@@ -35,7 +35,17 @@ RunArgument = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
+RUNS_DIR = Path("runs")
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
+NewRunsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs-dir",
+        metavar="FOLDER",
+        help="Where runs are kept and the new one is written; without it, the new one is written "
+        "beside RUN.",
+    ),
+]
 BudgetChanges = Annotated[
     list[str] | None,
     typer.Option(
