@@ -119,7 +119,7 @@ class Trials:
         digests = []
         async with self._opened(run) as pool:
             with watched_calls():
-                self._check_changes()
+                _check_changes(self.builder, self.arms.values(), self.seeds)
                 trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
                 early = self._environments_of_others()
                 for number, (arm, seed) in enumerate(trials):
@@ -295,34 +295,6 @@ class Trials:
                 hint="fork with the data, plug-ins and version that the run was made with",
             )
 
-    def _check_changes(self) -> None:
-        """Check that every environment of a schedule can take over from the one before.
-
-        Raises:
-            ConfigError: It has other users, items or histories, or cannot be restored.
-        """
-        for arm in self.arms.values():
-            if not arm.changes:
-                continue
-            before = self.builder.environment(arm, self.seeds[0])
-            world = environment_digest(before)
-            for change in arm.changes:
-                changed = self.builder.environment(change.arm, self.seeds[0])
-                if environment_digest(changed) != world:
-                    raise ConfigError(
-                        f"{_when(arm, change.round)} the environment has other users, items, "
-                        "histories or popularity than before",
-                        hint="change keys that leave these as they are, or compare two arms",
-                    )
-                _try_change(before, changed, arm, change.round)
-                before = changed
-            if not any(change.memories or change.slates for change in arm.changes):
-                continue
-            for seed in self.seeds[1:]:  # it may have other users
-                environment = self.builder.environment(arm, seed)
-                for change in arm.changes:
-                    _try_users(environment, arm, change.round)
-
 
 def run_digest(digests: Iterable[str]) -> str:
     """Return the digest of a run from those of its trials, in order."""
@@ -341,6 +313,35 @@ def _edited(
     edited = edited_memories(arm, state.rounds, agent, environment, state.memories)
     recorder.replace_memories(edited)
     return state._replace(memories={**state.memories, **edited})
+
+
+def _check_changes(builder: Builder, arms: Iterable[Arm], seeds: Sequence[int]) -> None:
+    """Check that every environment of a schedule can take over from the one before.
+
+    Raises:
+        ConfigError: It has other users, items or histories, or cannot be restored.
+    """
+    for arm in arms:
+        if not arm.changes:
+            continue
+        before = builder.environment(arm, seeds[0])
+        world = environment_digest(before)
+        for change in arm.changes:
+            changed = builder.environment(change.arm, seeds[0])
+            if environment_digest(changed) != world:
+                raise ConfigError(
+                    f"{_when(arm, change.round)} the environment has other users, items, "
+                    "histories or popularity than before",
+                    hint="change keys that leave these as they are, or compare two arms",
+                )
+            _try_change(before, changed, arm, change.round)
+            before = changed
+        if not any(change.memories or change.slates for change in arm.changes):
+            continue
+        for seed in seeds[1:]:  # it may have other users
+            environment = builder.environment(arm, seed)
+            for change in arm.changes:
+                _try_users(environment, arm, change.round)
 
 
 def _try_change(before: Environment, changed: Environment, arm: Arm, round: int) -> None:
