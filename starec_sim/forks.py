@@ -24,7 +24,7 @@ from starec_sim.settings import HINT, validate
 from starec_sim.traces.compare import Comparison, compare
 from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
-from starec_sim.yaml_files import key_value, read_spec
+from starec_sim.yaml_files import key_value_pairs, read_spec, two_values
 
 _MEMORY, _SLATE, _PLACE = "memory.", "slate.", "runs_dir="
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
@@ -156,8 +156,8 @@ def _one_arm(experiment: Experiment, arm: str | None) -> Experiment:
 
 def _without_place(changes: Sequence[str], recorded: Path) -> tuple[list[str], Path]:
     """Return the changes without `runs_dir`, and the absolute path of where the fork is written."""
-    named = [text.removeprefix(_PLACE) for text in changes if text.startswith(_PLACE)]
-    place = Path(named[-1]) if named else recorded.resolve().parent
+    named = _texts_by_key([text for text in changes if text.startswith(_PLACE)], "")
+    place = Path(*named.values()) if named else recorded.resolve().parent
     return [text for text in changes if not text.startswith(_PLACE)], place.resolve()
 
 
@@ -173,7 +173,7 @@ def _forked(
     # Texts and ids would be read as YAML if they were values of keys.
     memory, slates = _of_users(changes, _MEMORY), _of_users(changes, _SLATE)
     keys = [text for text in changes if not text.startswith((_MEMORY, _SLATE)) or "=" not in text]
-    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in keys)
+    pairs = dict(key_value_pairs(keys, "--set", _EXAMPLE))
     rounds = pairs.pop("rounds", experiment.rounds)
     more: list[dict[str, Any]] = [{"memory": memory}] if memory else []
     if slates:
@@ -209,7 +209,20 @@ def _forked(
 def _of_users(changes: Iterable[str], of: str) -> dict[str, str]:
     """Return the texts after `=` by user, of the changes that begin with `memory.` or `slate.`."""
     texts = (text[len(of) :] for text in changes if text.startswith(of) and "=" in text)
-    return {user: text for user, _, text in (each.partition("=") for each in texts)}
+    return _texts_by_key(texts, of)
+
+
+def _texts_by_key(texts: Iterable[str], of: str) -> dict[str, str]:
+    """Return the texts after `=` by what stands before it.
+
+    Raises:
+        ConfigError: A key has two texts.
+    """
+    found: dict[str, str] = {}
+    for key, _, text in (each.partition("=") for each in texts):
+        if found.setdefault(key, text) != text:
+            raise two_values("--set", f"{of}{key}", found[key], text)
+    return found
 
 
 def _with_change(
