@@ -32,7 +32,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 # Threads of torch sleep while they wait for one another. By default they spin, and on a machine
 # that does other things they then take many times as long (decision 143). OpenMP reads this when
