@@ -13,7 +13,7 @@ The names that most programs need are imported from here:
 | measuring policies | `Evaluation`, `evaluate`, `AuditSettings`, `audit` |
 | watching | `RunEvents`, `progress_display` |
 | reading what was recorded | `Run`, `read_run` |
-| asking users afterwards | `interview` |
+| playing round by round | `open_simulation` |
 | working with the parts | `load_dataset`, `build_environment`, `Streams` |
 | plug-ins | `World`, `Environment`, `Recommender`, `Agent`, `Call`, `Dataset`, `Settings`, `card` |
 | tasks | `Task`, `ActionKind`, `Amount`, `OneOf`, `FreeText`, `RANKING`, `FEED` |
@@ -24,7 +24,8 @@ The names that most programs need are imported from here:
 They are imported when they are first used, so `import starec_sim` is quick and needs no torch.
 
 More is public: every module in `docs/reference`, such as `starec_sim.types`, `starec_sim.errors`,
-`starec_sim.metrics` and `starec_sim.answers`. Other modules may change in any version.
+`starec_sim.metrics`, `starec_sim.interviews` and `starec_sim.answers`. Other modules may change in
+any version.
 """
 
 import os
@@ -53,12 +54,11 @@ if TYPE_CHECKING:
     from starec_sim.events import RunEvents
     from starec_sim.experiment import Experiment, read_experiment
     from starec_sim.forks import fork
-    from starec_sim.interviews.interview import interview
     from starec_sim.learning.train import train
     from starec_sim.recommender import Recommender
     from starec_sim.resume_any import resume
     from starec_sim.rng import Streams
-    from starec_sim.runner import replay, run
+    from starec_sim.runner import open_simulation, replay, run
     from starec_sim.runs.run_tables import Run, read_run
     from starec_sim.settings import Settings
     from starec_sim.tasks import (
@@ -120,8 +120,8 @@ __all__ = [
     "card",
     "evaluate",
     "fork",
-    "interview",
     "load_dataset",
+    "open_simulation",
     "progress_display",
     "read_experiment",
     "read_run",
@@ -155,12 +155,12 @@ _MODULES = {
         "read_experiment",
     ),
     "starec_sim.forks": ("fork",),
-    "starec_sim.interviews.interview": ("interview",),
     "starec_sim.learning.train": ("train",),
     "starec_sim.recommender": ("Recommender",),
     "starec_sim.resume_any": ("resume",),
     "starec_sim.rng": ("Streams",),
     "starec_sim.runner": (
+        "open_simulation",
         "replay",
         "run",
     ),

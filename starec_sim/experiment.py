@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim import plugins, yaml_files
 from starec_sim.environment import OwnMetrics
-from starec_sim.errors import ConfigError, RunError
+from starec_sim.errors import ConfigError, PluginError, RunError
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.glossary import check_metric_names, metric_name
 from starec_sim.plugin_files import from_folder
@@ -163,14 +163,32 @@ class Experiment(Settings):
                     hint="keep the present one alone",
                 )
             yaml_files.put_all(values, present.items(), f"arms.{name}.")
-            at = f"arms.{name}" if self.arms else ""
-            experiment, before = validate(Experiment, values, at), f"{at}." if at else ""
-            arms[name] = _scheduled(_resolved(name, experiment, before), before)
+            try:
+                arms[name] = _arm(name, values, f"arms.{name}" if self.arms else "")
+            except (ConfigError, PluginError) as error:
+                raise _where_written(error, f"arms.{name}.", base) from None
         environments = [part.environment.type for arm in arms.values() for part in arm.all()]
         if all(isinstance(each, OwnMetrics) for each in environments):
             own = {name for each in environments for name in each.own_metrics}
             check_metric_names(self.report.metrics, own)
         return arms
+
+
+def _arm(name: str, values: Mapping[str, Any], at: str) -> Arm:
+    experiment, before = validate(Experiment, values, at), f"{at}." if at else ""
+    return _scheduled(_resolved(name, experiment, before), before)
+
+
+def _where_written(
+    error: ConfigError | PluginError, prefix: str, base: Mapping[str, Any]
+) -> ConfigError | PluginError:
+    """Return the error of an arm; one that the keys of all arms cause as well names those keys."""
+    try:
+        _arm("main", base, "")
+    except (ConfigError, PluginError) as of_all:
+        if of_all.message == error.message.replace(prefix, ""):
+            return of_all
+    return error
 
 
 class Arm(NamedTuple):
@@ -345,7 +363,7 @@ def read_experiment(
     values = from_folder(yaml_files.load(path, _FILE_HINT), path.parent)
     values = {**values, **(replaced or {})}
     values = current_values(Experiment, values)
-    pairs = [yaml_files.key_value(text, "--set", _SET_HINT) for text in changes]
+    pairs = yaml_files.key_value_pairs(changes, "--set", _SET_HINT)
     try:
         yaml_files.put_all(values, [(current_key(Experiment, key), value) for key, value in pairs])
         experiment = validate(Experiment, values, "")

@@ -24,9 +24,9 @@ from starec_sim.settings import HINT, validate
 from starec_sim.traces.compare import Comparison, compare
 from starec_sim.traces.sides import Choice
 from starec_sim.traces.values import as_json
-from starec_sim.yaml_files import key_value, read_spec
+from starec_sim.yaml_files import key_value_pairs, read_spec, two_values
 
-_MEMORY, _SLATE = "memory.", "slate."
+_MEMORY, _SLATE, _PLACE = "memory.", "slate.", "runs_dir="
 _EXAMPLE = "e.g. --set environment.recommender.use=random"
 _EVENT = "e.g. --event remove,attribute=genre,value=Drama"
 _OPTION = {
@@ -69,7 +69,8 @@ def fork(
         changes: `key=value` pairs that hold from the next round on, of `environment`, `agent` and
             `policies`. `rounds=N` sets how many rounds the fork has in all; `memory.USER=TEXT`
             replaces what a user has written of herself; `slate.USER=ITEM,ITEM` is what she sees
-            first in that round.
+            first in that round. `runs_dir=FOLDER` is where the fork is written, in place of beside
+            the run.
         scheduled: Events that happen at the beginning of the next round, each with settings after
             commas: `remove,attribute=genre,value=Drama`.
         arm: The only arm that is forked; all when None.
@@ -86,6 +87,7 @@ def fork(
         StarecError: Anything else went wrong.
     """
     recorded, code = Path(folder), CodeRules(trust, allow_changed_code)
+    changes, place = _without_place(changes, recorded)
     manifest = read_manifest(recorded)
     if manifest.kind != "run":
         raise RunError(
@@ -100,9 +102,8 @@ def fork(
         experiment = _forked(kept, at_round, changes, scheduled)
         replayed = {"replay": str(here), "replay_rounds": at_round}
         gateway = experiment.gateway.model_copy(update=replayed)
-        result = run(
-            experiment.model_copy(update={"gateway": gateway, "runs_dir": here.parent}), events
-        )
+        changed = {"gateway": gateway, "runs_dir": place}
+        result = run(experiment.model_copy(update=changed), events)
     return ForkResult(result, effects(result.folder))
 
 
@@ -154,6 +155,13 @@ def _one_arm(experiment: Experiment, arm: str | None) -> Experiment:
     return experiment.model_copy(update={"arms": arms})
 
 
+def _without_place(changes: Sequence[str], recorded: Path) -> tuple[list[str], Path]:
+    """Return the changes without `runs_dir`, and the absolute path of where the fork is written."""
+    named = _texts_by_key([text for text in changes if text.startswith(_PLACE)], "")
+    place = Path(*named.values()) if named else recorded.resolve().parent
+    return [text for text in changes if not text.startswith(_PLACE)], place.resolve()
+
+
 def _forked(
     experiment: Experiment, at_round: int, changes: Sequence[str], scheduled: Sequence[str]
 ) -> Experiment:
@@ -166,7 +174,7 @@ def _forked(
     # Texts and ids would be read as YAML if they were values of keys.
     memory, slates = _of_users(changes, _MEMORY), _of_users(changes, _SLATE)
     keys = [text for text in changes if not text.startswith((_MEMORY, _SLATE)) or "=" not in text]
-    pairs = dict(key_value(text, "--set", _EXAMPLE) for text in keys)
+    pairs = dict(key_value_pairs(keys, "--set", _EXAMPLE))
     rounds = pairs.pop("rounds", experiment.rounds)
     more: list[dict[str, Any]] = [{"memory": memory}] if memory else []
     if slates:
@@ -202,7 +210,20 @@ def _forked(
 def _of_users(changes: Iterable[str], of: str) -> dict[str, str]:
     """Return the texts after `=` by user, of the changes that begin with `memory.` or `slate.`."""
     texts = (text[len(of) :] for text in changes if text.startswith(of) and "=" in text)
-    return {user: text for user, _, text in (each.partition("=") for each in texts)}
+    return _texts_by_key(texts, of)
+
+
+def _texts_by_key(texts: Iterable[str], of: str) -> dict[str, str]:
+    """Return the texts after `=` by what stands before it.
+
+    Raises:
+        ConfigError: A key has two texts.
+    """
+    found: dict[str, str] = {}
+    for key, _, text in (each.partition("=") for each in texts):
+        if found.setdefault(key, text) != text:
+            raise two_values("--set", f"{of}{key}", found[key], text)
+    return found
 
 
 def _with_change(

@@ -1,18 +1,19 @@
-"""Run, resume or replay an experiment: every arm with every seed."""
+"""Run, resume, replay or step through an experiment: every arm with every seed, or one trial."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from starec_sim import yaml_files
-from starec_sim.errors import ConfigError, RunError
+from starec_sim.errors import ConfigError, PausedError, RunError
 from starec_sim.events import RunEvents
 from starec_sim.executors.collection import rare_garbage_collection
 from starec_sim.executors.event_loop import run_coroutine
 from starec_sim.executors.settings import ExecutorSettings
-from starec_sim.executors.tracing import check_tracing
+from starec_sim.executors.tracing import check_tracing, tracing
 from starec_sim.experiment import Experiment, recorded_experiment
 from starec_sim.plugin_code import noted_code
 from starec_sim.policies.settings import Budget
@@ -25,8 +26,9 @@ from starec_sim.runs.lifecycle import OpenRun, check_same_code, create_run, open
 from starec_sim.runs.manifest import ForkOf, Manifest, ReplayOf, new_manifest, read_manifest
 from starec_sim.runs.reader import reading
 from starec_sim.settings import validate
+from starec_sim.simulation import Simulation
 from starec_sim.stored_summary import run_summary
-from starec_sim.trials import Trials
+from starec_sim.trials import Trials, run_digest
 from starec_sim.workers.start import cores
 
 
@@ -85,6 +87,87 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
         StarecError: Anything else went wrong.
         KeyboardInterrupt: The user stopped the run.
     """
+    return _run(*_create(experiment, events), events)
+
+
+@asynccontextmanager
+async def open_simulation(
+    experiment: Experiment,
+    events: RunEvents | None = None,
+    *,
+    arm: str | None = None,
+    seed: int | None = None,
+) -> AsyncIterator[tuple[Path, Simulation]]:
+    """Open one trial of an experiment in a new folder, to play it round by round.
+
+        async with open_simulation(experiment) as (folder, simulation):
+            played = await simulation.play_round()
+            simulation.commit(played)
+
+    A committed round is stored as in a run. When all rounds of the experiment are committed, the
+    run is finished at the end of the block; otherwise it is paused, and `resume(folder)` goes on.
+
+    Args:
+        experiment: The configuration.
+        events: Is called at each event of the run.
+        arm: Which arm is played; needed if there are several.
+        seed: The seed of the trial; that of the experiment when None.
+
+    Yields:
+        The folder of the run, and its simulation.
+
+    Raises:
+        ConfigError: There is no such arm, or a schedule changes parts of it during the run.
+        StarecError: Anything else went wrong, also inside the block.
+    """
+    experiment, events = _one_trial(experiment, arm, seed), events or RunEvents()
+    folder, trials = _create(experiment, events)
+    with suppress(_LeftEarlyError), tracing(experiment.tracing), _opened(folder, trials) as opened:
+        async with trials.first_simulation(opened, events) as simulation:
+            simulation.last_round = experiment.rounds
+            yield folder, simulation
+        if simulation.rounds < experiment.rounds:
+            done = f"{simulation.rounds} of {experiment.rounds} rounds"
+            raise _LeftEarlyError(f"{done} are committed", reason="stopped")
+        _note_end(opened, run_digest([simulation.digest]))
+
+
+class _LeftEarlyError(PausedError):
+    """The block of a simulation ended before its last round."""
+
+
+def _one_trial(experiment: Experiment, arm: str | None, seed: int | None) -> Experiment:
+    """Return an experiment whose only trial is that of an arm and a seed.
+
+    Raises:
+        ConfigError: There is no such arm, or a schedule changes parts of it during the run.
+    """
+    names = list(experiment.arms) or ["main"]
+    if arm is None and len(names) == 1:
+        arm = names[0]
+    if arm not in names:
+        said = "needs `arm`" if arm is None else f'has no arm "{arm}"'
+        raise ConfigError(
+            f"the experiment {experiment.name} {said}; its arms are {', '.join(names)}",
+            hint=f"e.g. open_simulation(experiment, arm={names[0]!r})",
+        )
+    values: dict[str, Any] = {"replicates": 1}
+    if seed is not None:
+        values["seed"] = seed
+    if experiment.arms:
+        values["arms"] = {arm: experiment.arms[arm]}
+    # Not `model_copy`, which takes any seed.
+    one = validate(Experiment, {**experiment.model_dump(mode="json"), **values}, "", recorded=True)
+    if one.gateway.replay_rounds is not None or one.resolve()[arm].changes:
+        raise ConfigError(
+            f'arm "{arm}" changes during the run, and a simulation keeps its parts',
+            hint="leave out `schedule` and `gateway.replay_rounds`, or call `run`",
+        )
+    return one
+
+
+def _create(experiment: Experiment, events: RunEvents | None) -> tuple[Path, Trials]:
+    """Build the parts of an experiment, and create the folder of its run."""
     with noted_code() as used:
         trials = Trials(experiment)
     if trials.replayed:
@@ -113,10 +196,16 @@ def run(experiment: Experiment, events: RunEvents | None = None) -> RunResult:
             manifest.fork_of = ForkOf(run=name, digest=digest, round=rounds)
     announce(experiment, events)
     folder = create_run(experiment.runs_dir, manifest, config, experiment.seed)
-    return _run(folder, trials, events)
+    return folder, trials
 
 
-def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME_CODE) -> RunResult:
+def replay(
+    folder: Path,
+    events: RunEvents | None = None,
+    code: CodeRules = SAME_CODE,
+    *,
+    runs_dir: Path | None = None,
+) -> RunResult:
     """Run the experiment of a recorded run again, in a new folder, with the recorded answers.
 
     No model is asked.
@@ -125,6 +214,7 @@ def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME
         folder: The folder of the recorded run.
         events: Is called at each event of the run.
         code: Which code of plug-ins may run.
+        runs_dir: Where the new folder is written; beside the recorded run when None.
 
     Raises:
         PausedError: A question is asked that is not recorded.
@@ -138,9 +228,10 @@ def replay(folder: Path, events: RunEvents | None = None, code: CodeRules = SAME
             hint="`starec resume` shows its report again; the same audit asks with the same seeds",
         )
     experiment = recorded_experiment(folder)
+    place = (runs_dir or folder.resolve().parent).resolve()  # the working directory changes
     with reopened(folder, manifest, code, noted=False) as here:
         gateway = experiment.gateway.model_copy(update={"replay": str(here), "cache": None})
-        changes = {"gateway": gateway, "runs_dir": here.parent, "budget": Budget()}
+        changes = {"gateway": gateway, "runs_dir": place, "budget": Budget()}
         changes["tracing"] = False  # no model is asked, so there is nothing to trace
         return run(experiment.model_copy(update=changes), events)
 
@@ -227,6 +318,10 @@ def play_trials(open_run: OpenRun, trials: Trials, events: RunEvents | None = No
     played = trials.play(open_run, events or RunEvents())
     with rare_garbage_collection():
         digest = run_coroutine(played, traced=trials.experiment.tracing)
+    _note_end(open_run, digest)
+
+
+def _note_end(open_run: OpenRun, digest: str) -> None:
     open_run.manifest.digest, open_run.manifest.counts = digest, queries.counts(open_run.store.db)
 
 
@@ -258,16 +353,20 @@ def config_text(experiment: Experiment) -> str:
 
 
 def _run(folder: Path, trials: Trials, events: RunEvents | None) -> RunResult:
+    with _opened(folder, trials) as opened:
+        play_trials(opened, trials, events)
+    return _result(folder, trials.experiment, opened.manifest)
+
+
+def _opened(folder: Path, trials: Trials) -> AbstractContextManager[OpenRun]:
     experiment = trials.experiment
-    with open_run(
+    return open_run(
         folder,
         phrases=trials.builder.phrases(),
         gateway=experiment.gateway,
         budget=experiment.budget,
         level=experiment.record,
-    ) as opened:
-        play_trials(opened, trials, events)
-    return _result(folder, experiment, opened.manifest)
+    )
 
 
 def _result(folder: Path, experiment: Experiment, manifest: Manifest) -> RunResult:

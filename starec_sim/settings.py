@@ -78,7 +78,9 @@ class Settings(BaseModel):
     @classmethod
     def _take_old_keys(cls, values: Any, info: ValidationInfo) -> Any:
         if cls.renamed and isinstance(values, Mapping):
-            return _renamed(cls, values, quiet=bool((info.context or {}).get("recorded")))
+            context = info.context or {}
+            at = context.get("at", "") if context.get("model") is cls else ""
+            return _renamed(cls, values, at, quiet=bool(context.get("recorded")))
         return values
 
 
@@ -97,14 +99,22 @@ def validate(
     Raises:
         ConfigError: Keys or values are wrong; the message names every dotted key.
     """
+    context = {"recorded": recorded, "model": model, "at": of_all_arms(f"{at}.") if at else ""}
     try:
-        return model.model_validate(dict(values), context={"recorded": recorded})
+        return model.model_validate(dict(values), context=context)
     except ValidationError as error:
         raise explain(error, model, at) from None
 
 
-def current_values(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+def current_values(
+    model: type[BaseModel], values: Mapping[str, Any], at: str = ""
+) -> dict[str, Any]:
     """Return values in which every old key has its present name, in nested models as well.
+
+    Args:
+        model: The model of the values.
+        values: What the user wrote.
+        at: What stands before the keys in messages; empty, or with a dot at its end.
 
     Warns:
         DeprecatedKeyWarning: For each old key.
@@ -112,15 +122,20 @@ def current_values(model: type[BaseModel], values: Mapping[str, Any]) -> dict[st
     Raises:
         ConfigError: A key is present under both names.
     """
-    current = _renamed(model, values) if issubclass(model, Settings) else dict(values)
+    current = _renamed(model, values, at) if issubclass(model, Settings) else dict(values)
     for name, value in current.items():
         if (inner := _inner(model, name)) is not None and isinstance(value, Mapping):
-            current[name] = current_values(inner, value)
+            current[name] = current_values(inner, value, f"{at}{name}.")
     return current
 
 
-def current_key(model: type[BaseModel], key: str) -> str:
+def current_key(model: type[BaseModel], key: str, at: str = "") -> str:
     """Return a dotted key with present names in place of old ones.
+
+    Args:
+        model: The model in which the key is.
+        key: The key.
+        at: What stands before it in messages; empty, or with a dot at its end.
 
     Warns:
         DeprecatedKeyWarning: The key is an old one.
@@ -128,11 +143,13 @@ def current_key(model: type[BaseModel], key: str) -> str:
     if issubclass(model, Settings):
         for old, new in model.renamed.items():
             if f"{key}.".startswith(f"{old}."):
-                warn_of_old_name(f"the key {old}", new)
+                warn_of_old_name(f"the key {at}{old}", f"{at}{new}")
                 key = new + key.removeprefix(old)
     name, dot, rest = key.partition(".")
     inner = _inner(model, name)
-    return f"{name}.{current_key(inner, rest)}" if dot and inner is not None else key
+    return (
+        f"{name}.{current_key(inner, rest, f'{at}{name}.')}" if dot and inner is not None else key
+    )
 
 
 def warn_of_old_name(what: str, new: str) -> None:
@@ -150,9 +167,16 @@ def warn_of_old_name(what: str, new: str) -> None:
 
 
 def _renamed(
-    model: type[Settings], values: Mapping[str, Any], quiet: bool = False
+    model: type[Settings], values: Mapping[str, Any], at: str = "", *, quiet: bool = False
 ) -> dict[str, Any]:
-    """Return a copy of values in which the model's own old keys have their present names."""
+    """Return a copy of values in which the model's own old keys have their present names.
+
+    Args:
+        model: The model of the values.
+        values: What the user wrote.
+        at: What stands before the keys in messages; empty, or with a dot at its end.
+        quiet: Whether old keys cause no warning.
+    """
     current = dict(values)
     for old, new in model.renamed.items():
         *path, last = old.split(".")
@@ -168,10 +192,11 @@ def _renamed(
                 continue
             if (present := new.rpartition(".")[2]) in place:
                 raise ConfigError(
-                    f"{old} is now called {new}, and both are there", hint=f"keep {new} alone"
+                    f"{at}{old} is now called {at}{new}, and both are there",
+                    hint=f"keep {at}{new} alone",
                 )
             if not quiet:
-                warn_of_old_name(f"the key {old}", new)
+                warn_of_old_name(f"the key {at}{old}", f"{at}{new}")
             place[present] = place.pop(last)
     return current
 
@@ -255,12 +280,17 @@ def _inner(model: type[BaseModel], name: str) -> type[BaseModel] | None:
     return next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), None)
 
 
+def of_all_arms(key: str) -> str:
+    """Return a dotted key without the `arms.NAME.` before it."""
+    return key.split(".", 2)[-1] if key.startswith("arms.") else key
+
+
 def where_to_mend(message: str, path: Path, changes: Sequence[str]) -> str:
     """Return where the wrong key of a message is written, and how to mend it there."""
     key, _, problem = message.partition(": ")
     keys = [(text.partition("=")[0], text) for text in changes]
     # A key that an experiment has for all arms is checked in each, as `arms.NAME.KEY`.
-    of_all = key.split(".", 2)[-1] if key.startswith("arms.") else key
+    of_all = of_all_arms(key)
     of_several = "\n" not in message and ", got " not in problem  # the problem names the keys
     given = [
         text

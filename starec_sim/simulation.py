@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from starec_sim.agent import Agent, Call, NamedPolicies, Policies, first_memory
 from starec_sim.boundary import checked_agent, checked_environment, watched_calls
 from starec_sim.environment import Environment
-from starec_sim.errors import ContractWarning, StarecError
+from starec_sim.errors import ContractWarning, RunError, StarecError
 from starec_sim.events import RunEvents
 from starec_sim.executors.drain import drained_in_time, stop_if_draining
 from starec_sim.executors.executor import Executor, PerUser, PreparedExecutor, RoundToPlay
@@ -119,6 +119,8 @@ class Simulation:
         """Number of committed rounds."""
         self.digest = state.digest
         """Digest of all committed rounds."""
+        self.last_round: int | None = None
+        """How many rounds there are to play; no limit when None."""
         self._agent, self._environment = checked_agent(agent), checked_environment(environment)
         self._policies = policies
         self._recorder = recorder
@@ -143,8 +145,14 @@ class Simulation:
         """Play the visits of the next round. Only turns are written, not the round.
 
         Raises:
+            RunError: All rounds are committed.
             StarecError: The error of the first call or visit that failed.
         """
+        if self.rounds == self.last_round:
+            raise RunError(
+                f"all {self.rounds} rounds of the experiment are committed",
+                hint="set `rounds` of the experiment higher",
+            )
         with watched_calls():
             return await self._play_round(self.rounds)
 

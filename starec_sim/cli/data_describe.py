@@ -112,10 +112,10 @@ def _cuts(changes: Sequence[str], start: Cuts | None) -> Cuts:
     from starec_sim.errors import ConfigError
     from starec_sim.holdout.filters import Cuts
     from starec_sim.settings import validate
-    from starec_sim.yaml_files import key_value
+    from starec_sim.yaml_files import key_value_pairs
 
     values: dict[str, Any] = start.model_dump() if start is not None else {}
-    values.update(key_value(change, "--cut", "e.g. --cut last=40") for change in changes)
+    values.update(key_value_pairs(changes, "--cut", "e.g. --cut last=40"))
     try:
         return validate(Cuts, values, "")
     except ConfigError as error:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from starec_sim.cli.options import (
+    RUNS_DIR,
     AllowChangedCode,
     Answer,
     AsJson,
+    NewRunsDir,
     RunArgument,
-    RunsDir,
     Trust,
     takes_options,
 )
@@ -47,7 +47,7 @@ class ForkOptions:
         ),
     ] = None
     arm: Annotated[str | None, typer.Option(metavar="ARM", help="Fork this arm alone.")] = None
-    runs_dir: RunsDir = Path("runs")
+    runs_dir: NewRunsDir = None
     trust: Trust = False
     allow_changed_code: AllowChangedCode = False
     as_json: AsJson = False
@@ -68,13 +68,16 @@ def fork(options: ForkOptions) -> Answer:
     from starec_sim.runner import RunResult
     from starec_sim.runs import folder
 
-    recorded = folder.find(options.run, options.runs_dir)
+    recorded = folder.find(options.run, options.runs_dir or RUNS_DIR)
+    changes = options.changes or []
+    if options.runs_dir is not None:
+        changes = [*changes, f"runs_dir={options.runs_dir}"]
 
     def execute(events: RunEvents) -> RunResult:
         return forks.fork(
             recorded,
             options.at_round,
-            options.changes or (),
+            changes,
             scheduled=options.event or (),
             arm=options.arm,
             events=events,

@@ -35,7 +35,17 @@ RunArgument = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 AsMarkdown = Annotated[bool, typer.Option("--md", help="Print Markdown.")]
+RUNS_DIR = Path("runs")
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Where runs are kept.")]
+NewRunsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs-dir",
+        metavar="FOLDER",
+        help="Where runs are kept and the new one is written; without it, the new one is written "
+        "beside RUN.",
+    ),
+]
 BudgetChanges = Annotated[
     list[str] | None,
     typer.Option(
@@ -135,11 +145,11 @@ def read_experiment(
     """
     from starec_sim import experiment
     from starec_sim.data_specs import data_spec
-    from starec_sim.yaml_files import key_value
+    from starec_sim.yaml_files import key_value_pairs
 
     replaced = {}
     if data is not None:
-        pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
+        pairs = key_value_pairs(changes or (), "--set", _DATA_EXAMPLE)
         of_data = [(key[5:], value) for key, value in pairs if key.startswith("data.")]
         replaced = {"data": data_spec(data, of_data)}
     return experiment.read_experiment(path, changes or (), replaced, trust=trust)
@@ -157,9 +167,9 @@ def read_data(data: str, changes: list[str] | None) -> dict[str, Any]:
     from starec_sim.data_specs import data_spec
     from starec_sim.errors import ConfigError
     from starec_sim.settings import HINT
-    from starec_sim.yaml_files import key_value
+    from starec_sim.yaml_files import key_value_pairs
 
-    pairs = [key_value(change, "--set", _DATA_EXAMPLE) for change in changes or ()]
+    pairs = key_value_pairs(changes or (), "--set", _DATA_EXAMPLE)
     for key, _ in pairs:
         if not key.startswith("data."):
             raise ConfigError(
@@ -185,9 +195,10 @@ def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:
     """
     from starec_sim.errors import ConfigError, did_you_mean
     from starec_sim.policies.settings import Budget
-    from starec_sim.yaml_files import key_value
+    from starec_sim.yaml_files import key_value, key_value_pairs
 
     example = "e.g. --budget calls=5000 or --budget usd=none"
+    key_value_pairs(pairs or (), "--budget", example)  # no key has two values
     changes: dict[str, float | None] = {}
     for pair in pairs or ():
         key, value = key_value(pair, "--budget", example)

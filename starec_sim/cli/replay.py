@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from starec_sim.cli.options import AllowChangedCode, Answer, AsJson, RunArgument, RunsDir, Trust
+from starec_sim.cli.options import (
+    RUNS_DIR,
+    AllowChangedCode,
+    Answer,
+    AsJson,
+    NewRunsDir,
+    RunArgument,
+    Trust,
+)
 
 
 def replay(
     run: RunArgument,
-    runs_dir: RunsDir = Path("runs"),
+    runs_dir: NewRunsDir = None,
     trust: Trust = False,
     allow_changed_code: AllowChangedCode = False,
     as_json: AsJson = False,
@@ -23,6 +29,8 @@ def replay(
     from starec_sim.runs import folder
     from starec_sim.runs.code import CodeRules
 
-    recorded = folder.find(run, runs_dir)
+    recorded = folder.find(run, runs_dir or RUNS_DIR)
     code = CodeRules(trust, allow_changed_code)
-    return finish_run(lambda events: runner.replay(recorded, events, code), as_json)
+    return finish_run(
+        lambda events: runner.replay(recorded, events, code, runs_dir=runs_dir), as_json
+    )

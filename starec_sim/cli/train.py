@@ -38,7 +38,11 @@ def train(
 
     Several processes or GPUs: torchrun --nproc_per_node 4 -m starec_sim train EXPERIMENT
     """
+    from starec_sim.learning.keys_of_runs import check_has_training, check_keys_of_runs
+
     loaded = read_experiment(experiment, changes, data, trust=trust)
+    check_has_training(loaded)
+    check_keys_of_runs(loaded)
     _need_packages()
     if "torch" not in sys.modules and os.environ.get("RANK", "0") == "0":
         print("Loading torch and transformers ...", file=sys.stderr, flush=True)

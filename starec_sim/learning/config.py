@@ -15,7 +15,7 @@ from starec_sim.errors import ConfigError, did_you_mean
 from starec_sim.evaluation.audits.registry import NAMES as AUDITS
 from starec_sim.experiment import Experiment
 from starec_sim.learning.advantages import Objective
-from starec_sim.learning.keys_of_runs import check_keys_of_runs
+from starec_sim.learning.keys_of_runs import check_has_training, check_keys_of_runs
 from starec_sim.learning.learner import Optimisation
 from starec_sim.learning.models import Lora, Method
 from starec_sim.learning.pairs import PairSettings
@@ -194,12 +194,8 @@ def training_of(experiment: Experiment) -> Training:
     Raises:
         ConfigError: A key is wrong, or the policy cannot be trained as it is set.
     """
-    if experiment.train is None:
-        raise ConfigError(
-            f'the experiment "{experiment.name}" has no `train`, so there is nothing to learn',
-            hint="add `train: {grpo: {steps: 100}}`; docs/training.md lists the keys",
-        )
-    training = validate(Training, experiment.train, "train")
+    check_has_training(experiment)
+    training = validate(Training, experiment.train or {}, "train")
     check_keys_of_runs(experiment)
     weights_of(experiment, training)
     _check_audits(experiment, training.evaluate)

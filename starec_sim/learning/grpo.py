@@ -1,7 +1,4 @@
-"""A step of GRPO: from rollouts to advantages, to updates of the weights.
-
-The advantage is in `starec_sim.learning.advantages`, the loss in `starec_sim.learning.grpo_loss`.
-"""
+"""A step of GRPO: from rollouts to advantages, to updates of the weights."""
 
 from __future__ import annotations
 
@@ -43,6 +40,17 @@ def grpo_step(
 ) -> StageStep:
     """Learn from the rollouts of one round: `passes` times over all groups, batch by batch.
 
+    For a question q, G answers o_1 ... o_G are sampled from the old policy and get rewards r_1 ...
+    r_G. With the ratio rho_it = pi(o_it) / pi_old(o_it) at token t of answer i, each batch is one
+    step up the gradient of
+
+        A_i = (r_i - mean r) / std r
+        J = E[1/G sum_i 1/|o_i| sum_t min(rho_it A_i, clip(rho_it, 1-low, 1+high) A_i) - beta KL_it]
+
+    Shao et al. (2024), "DeepSeekMath", equation 3. STARec (arXiv 2508.18812) trains with G = 8 and
+    beta = 1e-3. The settings have the variants of DAPO, Dr. GRPO and Rank-GRPO; `grpo_loss.py`
+    cites them.
+
     Args:
         learner: Whose weights are updated.
         rollouts: Of one round; all processes must pass the same.
@@ -59,10 +67,10 @@ def grpo_step(
     groups = {rollout.group for rollout in rollouts}
     for chosen in map(set, group_batches(groups, grpo, step, streams)):
         drawn = [rollout for rollout in rollouts if rollout.group in chosen]
-        # 1. The advantage of each answer within its group: A_i = (r_i - mean r) / std r.
+        # 1. Rewards become advantages A_i within each group: `advantages.py`.
         batch = make_batch(drawn, grpo.objective, ranks_of)
         learned.append(batch)
-        # 2. One step of the optimizer up the gradient of J.
+        # 2. The optimizer makes one step; its loss is -J: `grpo_loss.py`.
         if batch.rows:
             temperature = drawn[0].temperature
             updates.append(learner.improve(batch.rows, grpo.objective, temperature))

@@ -1,9 +1,25 @@
-"""The keys of an experiment that change a run, and would change nothing in a training."""
+"""The key that a training needs, and those that change a run and nothing in a training.
+
+Without torch, so that an experiment is refused before it is loaded.
+"""
 
 from __future__ import annotations
 
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
+
+
+def check_has_training(experiment: Experiment) -> None:
+    """Refuse an experiment without a training.
+
+    Raises:
+        ConfigError: It has no `train`.
+    """
+    if experiment.train is None:
+        raise ConfigError(
+            f'the experiment "{experiment.name}" has no `train`, so there is nothing to learn',
+            hint="add `train: {grpo: {steps: 100}}`; docs/training.md lists the keys",
+        )
 
 
 def check_keys_of_runs(experiment: Experiment) -> None:

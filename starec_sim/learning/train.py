@@ -119,8 +119,11 @@ def resume_training(
     manifest = read_manifest(folder)
     experiment = resumed_experiment(folder, manifest, concurrency=concurrency, budget=budget)
     if manifest.status == "finished":
-        # Code that was changed since changes nothing in it.
-        with run_folder.where_it_started(folder, manifest) as here, code_of(here, manifest, code):
+        # What is read lies in the folder, and code that was changed since changes nothing in it.
+        with (
+            run_folder.where_it_started(folder, manifest, is_needed=False) as here,
+            code_of(here, manifest, code),
+        ):
             last = CheckpointStore(here).version(Path(manifest.version or "").name)
             training = validate(Training, experiment.train or {}, "train")
             return _result(here, experiment, training, last)

@@ -6,7 +6,6 @@ their rollouts on disk, and the others are played.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starec_sim.errors import LearningError
@@ -19,13 +18,11 @@ from starec_sim.learning.learner import DivergenceError, Learner
 from starec_sim.learning.rows import Rollout
 from starec_sim.learning.sft import training_rows
 from starec_sim.learning.split import batches
-from starec_sim.learning.stage_step import StageStep
 from starec_sim.learning.step_metrics import Guard, step_metrics
 from starec_sim.learning.teacher import samples_of
 from starec_sim.learning.token_ranks import ranks_by_token
 from starec_sim.learning.training_run import BEFORE_STAGE_2, TrainingRun, wait_for_all
 from starec_sim.learning.validation import log_changes, validate
-from starec_sim.rng import Streams
 
 
 async def run_stages(run: TrainingRun) -> Path:
@@ -90,7 +87,7 @@ async def run_stage_2(run: TrainingRun, stage: FromFeedback) -> Path:
     """Stage 2: play a round, learn from it, publish the weights, and again."""
     learner, done = _resumed_learner(run, stage)
     guard = Guard(run.settings.guards, run.store.version(f"{done:06d}"), stage.strength)
-    learn = _method(stage, learner)
+    ranks_of = ranks_by_token(learner.weights.tokenizer)
     episodes = _episodes(run, stage)
     run.publish(done)
     run.events.stage_started(stage.name, stage.steps, done)
@@ -111,7 +108,11 @@ async def run_stage_2(run: TrainingRun, stage: FromFeedback) -> Path:
         learner.accelerator.wait_for_everyone()
         rollouts = _rollouts(run, step)
         try:
-            learned = learn(rollouts, step, run.streams)
+            if isinstance(stage, Dpo):
+                learned = dpo_step(learner, rollouts, stage, step, run.streams)
+            else:
+                assert isinstance(stage, Grpo), "stage 2 is one of two"
+                learned = grpo_step(learner, rollouts, stage, step, run.streams, ranks_of)
             metrics = step_metrics(stage.name, step, rollouts, learned)
             guard.check(metrics, len(rollouts))
         except DivergenceError as error:
@@ -126,19 +127,6 @@ async def run_stage_2(run: TrainingRun, stage: FromFeedback) -> Path:
     await validate(run, stage.steps)
     log_changes(run, stage.steps)
     return run.store.version(f"{stage.steps:06d}")
-
-
-def _method(
-    stage: FromFeedback, learner: Learner
-) -> Callable[[Sequence[Rollout], int, Streams], StageStep]:
-    """Return what learns from the rollouts of a step (from 0)."""
-    if isinstance(stage, Dpo):
-        return lambda rollouts, step, streams: dpo_step(learner, rollouts, stage, step, streams)
-    assert isinstance(stage, Grpo), "stage 2 is one of two"
-    ranks_of = ranks_by_token(learner.weights.tokenizer)
-    return lambda rollouts, step, streams: grpo_step(
-        learner, rollouts, stage, step, streams, ranks_of
-    )
 
 
 def _resumed_learner(run: TrainingRun, stage: FromFeedback) -> tuple[Learner, int]:

@@ -220,10 +220,16 @@ def unchanged(folder: Path, manifest: Manifest, *, hint: str) -> str:
 
 
 @contextmanager
-def where_it_started(folder: Path, manifest: Manifest) -> Iterator[Path]:
+def where_it_started(folder: Path, manifest: Manifest, *, is_needed: bool = True) -> Iterator[Path]:
     """Change to the working directory in which a run was started, and change back at the end.
 
     Relative paths in the configuration of the run start in that directory.
+
+    Args:
+        folder: Of the run.
+        manifest: Of the run.
+        is_needed: Whether it is an error that the directory does not exist any more. Otherwise the
+            working directory stays as it is then.
 
     Yields:
         The absolute path of the run's folder.
@@ -233,6 +239,9 @@ def where_it_started(folder: Path, manifest: Manifest) -> Iterator[Path]:
     """
     started_in, here = Path(manifest.folder), folder.resolve()
     if not os.path.isdir(started_in):  # noqa: PTH112 - no error for a path that is too long
+        if not is_needed:
+            yield here
+            return
         raise RunError(
             f"the run was started in {visible_line(str(started_in))}, which is gone; its relative "
             "paths begin there",

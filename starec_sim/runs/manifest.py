@@ -8,6 +8,7 @@ Unknown fields are kept and written back.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -271,7 +272,7 @@ def ending_noted(manifest: Manifest) -> Iterator[None]:
     """Set status, problem and options of a manifest when an error ends the run."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, outside or inside of a task
         manifest.status = "paused"
         raise
     except PausedError as error:

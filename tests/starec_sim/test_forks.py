@@ -39,6 +39,15 @@ def alone(original, tmp_path):
     return shutil.copytree(original, tmp_path / original.name)
 
 
+def test_a_new_run_is_written_where_runs_dir_says(alone, tmp_path, starec):
+    place, before = tmp_path / "elsewhere", set(tmp_path.iterdir())
+    for command in (["replay", alone], ["fork", alone, "--at-round", 2, "--set", TO_POPULARITY]):
+        status, out, err = starec(*command, "--runs-dir", place, "--json")
+        assert status == 0, err
+        assert json.loads(out)["run"].startswith(str(place))
+    assert set(tmp_path.iterdir()) == before | {place}
+
+
 def new_run(alone):
     (folder,) = set(alone.parent.iterdir()) - {alone}
     return folder

@@ -139,6 +139,19 @@ def test_experiments_docs_and_examples_import_public_names_only():
     assert not found
 
 
+def test_experiments_docs_and_examples_import_each_name_the_shortest_way():
+    longer = [
+        f"{path.relative_to(ROOT)}: {name.name} of {node.module}"
+        for path, code in users()
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+        if "fixtures" not in path.parts  # a plug-in of somebody else may import either way
+        and starec_sim._MODULE_OF.get(name.name) == node.module
+    ]
+    assert not longer
+
+
 @pytest.mark.parametrize(
     ("code", "found"),
     [

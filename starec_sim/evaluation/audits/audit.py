@@ -20,7 +20,7 @@ from starec_sim.build import (
 from starec_sim.cards import card
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
-from starec_sim.errors import ConfigError, DataError, did_you_mean
+from starec_sim.errors import ConfigError, DataError, near_name
 from starec_sim.evaluation.audits import folder as files
 from starec_sim.evaluation.audits.asking import ask_panel, replay_history
 from starec_sim.evaluation.audits.audit_record import ARM, AuditRecord
@@ -198,8 +198,9 @@ def _chosen(names: Sequence[str]) -> list[Audit]:
     """
     for name in names:
         if name not in NAMES:
+            near = near_name(name, NAMES)
             raise ConfigError(
-                f'no audit is called "{name}"; {did_you_mean(name, NAMES)}',
+                f'no audit is called "{name}"{f"; {near}" if near else ""}',
                 hint=f"there are {', '.join(NAMES)}",
             )
     return [one for one in AUDITS if one.name in names]

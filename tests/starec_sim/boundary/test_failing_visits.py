@@ -154,7 +154,7 @@ def test_what_leaks_in_a_run_is_named_and_ends_it_early(
                 "--set",
                 "concurrency=2",
             ),
-            *("--set", "policies.fast=lexical", "--set", f"{part}={tmp_path / 'leaky.py'}:{name}"),
+            *("--set", f"{part}={tmp_path / 'leaky.py'}:{name}"),
         )
     assert status == (0 if machine_mib > 1000 else 2), err
     assert re.search(rf"leaky.py:{name}, {said.format('0.. GiB')}", err), err
