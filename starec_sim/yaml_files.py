@@ -15,6 +15,7 @@ import yaml
 
 from starec_sim.errors import ConfigError, did_you_mean, near_name, os_hint
 from starec_sim.settings import HINT
+from starec_sim.yaml_hints import yaml_hint
 
 _MAX_VALUES = 1_000_000
 """Values that a YAML text unfolds to at most."""
@@ -87,14 +88,6 @@ def _nearest(path: Path) -> str:
             near = near_name(path.name, names).replace('"', f'"{where}', 1)
             return near or did_you_mean(path.name, names)
     return f"{folder} holds no YAML file; relative paths start at {Path.cwd()}"
-
-
-def yaml_hint(problem: str) -> str:
-    """Return what to do about a text that is not YAML, from what the parser says."""
-    for said, hint in _YAML_HINTS:
-        if said in problem:
-            return hint
-    return "mend the text at that line and column"
 
 
 def parse_value(text: str) -> Any:
@@ -327,31 +320,6 @@ def put(values: dict[str, Any], key: str, value: Any, at: str = "") -> None:
     if last == "use" and place.get("use", value) != value:
         place.clear()
     place[last] = value
-
-
-_YAML_HINTS = (
-    ("character '\\t'", "indent with spaces in place of tabs"),
-    ("character '@'", 'quote text that begins with @, as in "@name"'),
-    ("character '`'", "quote text that begins with `"),
-    ("character '%'", 'quote text that begins with %, as in "%d"'),
-    ("expected alphabetic or numeric character", "quote text that begins with * or &"),
-    ("undefined alias", 'quote text that begins with *, as in "*best*"'),
-    ("mapping values are not allowed", 'quote text that holds ": ", and indent keys alike'),
-    ("could not find expected ':'", "write `key: value`, with a space after the colon"),
-    ("constructor for the tag", "quote text that begins with !"),
-    ("unexpected end of stream", "close the quotation mark"),
-    ("but got '?'", 'quote text that ends with ? inside brackets, as in {ask: "Why?"}'),
-    ("flow mapping", "close the bracket: {key: value, ...}"),
-    ("flow sequence", "close the bracket: [one, two]"),
-    ("expected <block end>", "indent keys of one mapping alike; quote text that holds quotes"),
-    ("unhashable key", "a key is plain text"),
-    ("refers to itself", "write the value out in place of the anchor"),
-    ("stream end", "close the bracket or the quotation mark that is open"),
-    ("special characters", "remove the control characters"),
-    ("single document", "keep one document: remove the line ---"),
-    ("nested too deeply", "a file of settings has a few levels"),
-)
-"""What PyYAML says, and what to do."""
 
 
 class _RefusedError(ValueError):
