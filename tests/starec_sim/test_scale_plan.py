@@ -88,7 +88,7 @@ def test_the_command_plans_with_an_executor_and_estimates_without(starec, tmp_pa
     _, out, _ = starec("estimate", path, "--users", "1000", "--executor", "cohort", *few)
     assert "memory of a worker" not in out and "  time" in out
     code, out, _ = starec("estimate", path, "--users", "4", "--rounds", "1")
-    assert code == 0 and "Estimated from 4 users and 1 rounds" in out
+    assert code == 0 and "Estimated from 4 users and 1 round " in out
 
 
 @pytest.mark.parametrize(

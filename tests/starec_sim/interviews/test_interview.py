@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from starec_sim import interview
 from starec_sim.errors import ConfigError, PausedError, RunError
 from starec_sim.interviews import (
     InterviewOptions,
     UserSelection,
     answer_figures,
     figures,
+    interview,
     read_interviews,
 )
 from starec_sim.reopen import reopen
