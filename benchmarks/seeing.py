@@ -29,8 +29,9 @@ from pathlib import Path
 
 from generated_run import generate
 
+from starec_sim.runs.folder import SUMMARY
 from starec_sim.runs.reader import reading
-from starec_sim.stored_summary import FILE, run_summary
+from starec_sim.stored_summary import run_summary
 from starec_sim.traces.overview import read_overview
 from starec_sim.traces.people import PeopleQuery, read_people, read_person
 from starec_sim.traces.population import read_population
@@ -79,7 +80,7 @@ def changed_copy(folder: Path, place: Path) -> Path:
     """Return a copy of a run that differs from the middle on."""
     copy = place / "copy"
     shutil.copytree(folder, copy)
-    (copy / FILE).unlink(missing_ok=True)
+    (copy / SUMMARY).unlink(missing_ok=True)
     with closing(sqlite3.connect(copy / "run.sqlite")) as db, db:
         (middle, user) = db.execute("SELECT MAX(round) / 2, MAX(user) FROM steps").fetchone()
         db.execute("UPDATE rounds SET digest = digest || 'x' WHERE round >= ?", (middle,))
@@ -127,7 +128,7 @@ def measure(folder: Path, place: Path) -> dict[str, float]:
     with reading(folder) as reader:
         trial = reader.trial(None, None)
         user, last = f"u{reader.count_users(trial) // 2}", trial.rounds
-        (folder / FILE).unlink(missing_ok=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
         start = time.perf_counter()
         run_summary(folder, None)
         found["summary, once a run"] = time.perf_counter() - start
