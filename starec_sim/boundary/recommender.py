@@ -133,12 +133,10 @@ def checked_slates(value: Any, users: IntArray, k: int, seen: csr_matrix, n_item
             "and -1 where none is left"
         )
     _check_rows(items, users, k, seen, n_items)
-    endless = (items >= 0) & ~np.isfinite(scores)
-    if endless.any():
-        row, place = np.argwhere(endless)[0].tolist()
+    if found := _endless(items, scores):
+        row, item, score = found
         raise BrokenContract(
-            f"the user in row {users[row]} gets item {items[row, place]} with the score "
-            f"{scores[row, place]} ({int(endless.sum())} of {scores.size} scores are not finite)",
+            f"the user in row {users[row]} gets item {item} with the score {score}",
             "a score is a finite number, and -inf beside item -1; look for a division by zero",
         )
     return Slates(items.astype(np.int64, copy=False), scores.astype(np.float64, copy=False))
@@ -190,12 +188,23 @@ def checked_scores(value: Any, items: IntArray) -> FloatArray:
         raise BrokenContract(
             f"returned {shown(value)}; it must return an array of numbers of shape {items.shape}"
         )
-    bad = np.isnan(scores) | ((items >= 0) & ~np.isfinite(scores))
-    if bad.any():
-        row, place = np.argwhere(bad)[0].tolist()
+    if found := _endless(items, scores):
+        _, item, score = found
         raise BrokenContract(
-            f"item {items[row, place]} got the score {scores[row, place]} ({int(bad.sum())} of "
-            f"{scores.size} scores are not finite)",
+            f"item {item} got the score {score}",
             "a score is a finite number, and -inf for -1; look for a division by zero",
         )
     return scores.astype(np.float64, copy=False)
+
+
+def _endless(items: NDArray[Any], scores: NDArray[Any]) -> tuple[int, int, str] | None:
+    """Return the first score that is not finite: its row, its item, and what it is; else None.
+
+    Beside item -1 it may be infinite.
+    """
+    bad = np.isnan(scores) | ((items >= 0) & ~np.isfinite(scores))
+    if not bad.any():
+        return None
+    row, place = np.argwhere(bad)[0].tolist()
+    count = f"{int(bad.sum())} of {scores.size} scores are not finite"
+    return row, int(items[row, place]), f"{scores[row, place]} ({count})"

@@ -196,8 +196,7 @@ def _prepare(evaluation: Evaluation, into: Path | None = None) -> _Prepared:
     names = [contender.name for contender in contenders]
     if evaluation.against is not None and evaluation.against not in names:
         raise no_such_row(evaluation.against, names)
-    # The working directory changes when agents play.
-    return _Prepared(evaluation, holdout, contenders, into and into.absolute())
+    return _Prepared(evaluation, holdout, contenders, into)
 
 
 def find_table(evaluation: Evaluation) -> Table | None:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from starec_environments.feed_events import EVENTS, Ads, Boost, FeedEvents
-from starec_sim import Experiment, RunEvents, fork, load_dataset, resume, run
+from starec_sim import RunEvents, fork, load_dataset, resume, run
 from starec_sim.errors import ConfigError
-from starec_sim.runs.comparable_steps import round_digests
 from starec_sim.runs.manifest import read_manifest
 from starec_sim.runs.reader import reading
 from starec_sim.schedule import scheduled_event
 from starec_sim.types import Item, User
+from tests.small_feed import digests, small_feed
 
 DATA = {"use": "synthetic", "users": 8, "items": 120}
 ROUNDS = 4
@@ -22,17 +22,9 @@ CHOSEN = {row for row, item in enumerate(ITEMS) if VALUE in item.attributes[NAME
 
 
 def experiment(folder, *schedule, **changes):
-    values = {
-        **{"name": "events", "rounds": ROUNDS, "seed": 3, "data": DATA, "runs_dir": folder},
-        "environment": {
-            **{"use": "feed", "recommender": "popularity", "activity": 1.0},
-            **{"page_size": 4, "pages": 2},
-        },
-        "policies": {"fast": "lexical", "slow": "lexical"},
-        "executor": "cohort",
-        "schedule": schedule,
-    }
-    return Experiment.model_validate({**values, **changes})
+    feed = {"use": "feed", "recommender": "popularity", "activity": 1.0, "page_size": 4, "pages": 2}
+    values = {"rounds": ROUNDS, "environment": feed, "schedule": schedule, **changes}
+    return small_feed(folder, "events", DATA["users"], **values)
 
 
 def event(round, use, **settings):
@@ -125,8 +117,7 @@ def test_a_resume_has_the_events_that_happened(tmp_path, several, rounds):
 
 def test_a_fork_may_have_an_event(plain):
     found = fork(plain, 2, (), scheduled=[f"remove,attribute={NAME},value='{VALUE}'"])
-    with reading(plain) as a, reading(found.run.folder) as b:
-        one, other = (round_digests(r, r.trial("main", 3)) for r in (a, b))
+    one, other = digests(plain), digests(found.run.folder)
     assert one[:2] == other[:2]
     assert one[2] != other[2]
     assert not any(CHOSEN & set(each.slate) for each in shown(found.run.folder)[2])

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from starec_environments.feed_slates import FeedSlates
-from starec_sim import Experiment, RunEvents, fork, load_dataset, resume, run
+from starec_sim import RunEvents, fork, load_dataset, resume, run
 from starec_sim.errors import ConfigError, ContractWarning
 from starec_sim.reopen import reopen
-from starec_sim.runs.comparable_steps import round_digests
 from starec_sim.runs.reader import reading
 from starec_sim.traces.step_page import read_step
+from tests.small_feed import digests, small_feed
 
 DATA = {"use": "synthetic", "users": 8, "items": 120}
 ITEMS = [item.id for item in load_dataset(DATA).items]
@@ -18,17 +18,15 @@ SLATE = ["i120", "i7", "i90", "i33"]
 
 
 def experiment(folder, *schedule, recommender="als", **changes):
-    values = {
-        **{"name": "slates", "rounds": ROUNDS, "seed": 3, "data": DATA, "runs_dir": folder},
-        "environment": {
-            **{"use": "feed", "recommender": recommender, "activity": 1.0},
-            **{"page_size": PAGE, "pages": 2},
-        },
-        "policies": {"fast": "lexical", "slow": "lexical"},
-        "executor": "cohort",
-        "schedule": schedule,
+    feed = {
+        "use": "feed",
+        "recommender": recommender,
+        "activity": 1.0,
+        "page_size": PAGE,
+        "pages": 2,
     }
-    return Experiment.model_validate({**values, **changes})
+    values = {"rounds": ROUNDS, "environment": feed, "schedule": schedule, **changes}
+    return small_feed(folder, "slates", DATA["users"], **values)
 
 
 def entry(round=2, slate=SLATE, user="u2"):
@@ -45,11 +43,6 @@ def shown(folder, round):
             names[user]: [[ITEMS[item] for item in step.observation.slate] for step in of]
             for user, of in steps.items()
         }
-
-
-def digests(folder):
-    with reading(folder) as reader:
-        return round_digests(reader, reader.trial("main", 3))
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,11 @@ STRAY_SHARE = 0.05
 NAMED_STRAYS = 5
 """Values of slips that a hint names."""
 
+_NAME_THE_SCALE = (
+    "name the ends of the scale that users rated on, or set data.liked_from=N, from which on a "
+    "number of the file is a like"
+)
+
 
 class RatingColumn(NamedTuple):
     """Which column has the ratings, and how to name another in the settings."""
@@ -151,8 +156,7 @@ def check_spread(table: Columns, given: FloatArray, scale: tuple[float, float]) 
         raise DataError(
             f"{table.path}: the ratings go from {low:g} to {high:g}, and `rating_scale` from "
             f"{scale[0]:g} to {scale[1]:g}: as stars nearly all would be alike",
-            hint="name the ends of the scale that users rated on, or set data.liked_from=N, from "
-            "which on a number of the file is a like",
+            hint=_NAME_THE_SCALE,
         )
 
 
@@ -170,8 +174,7 @@ def check_any_like(
             f"{table.path}: with the `rating_scale` of {scale[0]:g} to {scale[1]:g} none of "
             f"{len(given)} ratings is above {LIKED_ABOVE:g} stars, so that nobody likes anything; "
             f"they go from {low:g} to {high:g}",
-            hint="name the ends of the scale that users rated on, or set data.liked_from=N, from "
-            "which on a number of the file is a like",
+            hint=_NAME_THE_SCALE,
         )
 
 
