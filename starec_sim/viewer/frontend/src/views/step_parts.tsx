@@ -9,7 +9,7 @@ import type { Experience, RunRow, SlatePlace, StepPage, Turn } from "../types";
 /** Said of a summary that no step wrote. */
 export const SET_BY_SCHEDULE = "The summary was set by the schedule, at the beginning of a round.";
 
-/** Said of a slate in place of which the recommender had others. */
+/** Said of a slate that the recommender did not choose. */
 export const SLATE_SET = "The slate was set by the schedule.";
 
 /** What she remembered before the step. */
