@@ -308,4 +308,4 @@ def reward_that_keeps_outcomes(outcome):
 
 
 def reward_by_hash(outcome):
-    return float(hash("stars") % 97)
+    return float(hash("stars") % 1_000_003)
