@@ -42,6 +42,8 @@ TRAINING = (
     "00_demo",
     *("data.users=40", "data.items=120", "data.interactions=30", "concurrency=4"),
     *("train.method=lora", "train.lora.rank=2", "train.dtype=fp32"),
+    # `auto` is bf16 on some processors, and other tokens are drawn.
+    *("policies.fast.dtype=fp32", "policies.slow.dtype=fp32"),
     *("train.grpo.steps=1", "train.grpo.users=3", "train.grpo.size=4"),
     *("train.evaluate.users=2", "train.evaluate.rounds=1"),
     "train.sft={teacher: reasoner, users: 3, rounds: 1, batch: 2, nodes: [fast]}",

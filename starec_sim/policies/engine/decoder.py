@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from starec_sim.policies.engine.attention import causal_attention
 from starec_sim.policies.engine.decoder_weights import DecoderWeights, Layer
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache
+from starec_sim.policies.engine.same_in_any_batch import product
 
 
 class Decoder:
@@ -50,10 +52,6 @@ class Decoder:
         start = prefix[0][1].shape[1] if prefix else 0
         cos = w.cos[start : start + length, None]
         sin = w.sin[start : start + length, None]
-        mask = None
-        if prefix:
-            mask = torch.ones(length, start + length, dtype=torch.bool, device=ids.device)
-            mask = mask.tril(start)
         x = w.embedding[ids]
         cache: KeysValues = []
         for number, layer in enumerate(w.layers):
@@ -65,9 +63,7 @@ class Decoder:
                 past_keys, past_values = prefix[number]
                 k = torch.cat([past_keys.mT.to(k.dtype).expand(count, -1, -1, -1), k], 2)
                 v = torch.cat([past_values.to(v.dtype).expand(count, -1, -1, -1), v], 2)
-            attended = functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=mask is None, scale=1.0, enable_gqa=True
-            )
+            attended = causal_attention(q, k, v)
             x = self._finish(layer, x, attended.transpose(1, 2).reshape(count, length, -1))
         return self._logits(x[torch.arange(count, device=ids.device), ends]), cache
 
@@ -119,9 +115,9 @@ class Decoder:
         return functional.rms_norm(x, (x.shape[-1],), weight, self.weights.eps)
 
     def _logits(self, x: Tensor) -> Tensor:
-        return functional.linear(self._norm(x, self.weights.norm), self.weights.head)
+        return product(self._norm(x, self.weights.norm), self.weights.head.t())
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    product = x @ weight
-    return product if bias is None else product + bias
+    products = product(x, weight)
+    return products if bias is None else products + bias

@@ -6,15 +6,21 @@
 
 The queries of a step are multiplied with each part in one product, for all rows that share it, and
 one softmax runs over all three. Keys are transposed: a processor's products are twice as fast.
+
+A row's attention is equal to the bit in every batch. For that, parts begin at a multiple of
+`LANES`, values are added up in blocks of `BLOCK` tokens from the beginning of the text, and rows
+are padded to a multiple of `ROWS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from starec_sim.policies.engine.same_in_any_batch import BLOCK, padded_rows, padded_tokens
 
 KeysValues = list[tuple[Tensor, Tensor]]
 """For each layer, keys (..., key heads, head size, tokens) and values (..., key heads, tokens,
@@ -47,7 +53,8 @@ class PrefixCache:
 
     Args:
         prefixes: In the order of the prompts; a prompt outside of them has no shared prefix.
-        prompts: What follows the prefix, padded to the right with any numbers.
+        prompts: What follows the prefix, padded to the right with any numbers, to a multiple of
+            `LANES` tokens.
         lengths: The tokens of each prompt in `prompts`, without the padding.
         members: The prompt of each row; rows are in the order of their prompts.
     """
@@ -63,6 +70,8 @@ class PrefixCache:
         self._prefixes, self._prompts = prefixes, prompts
         self._lengths, self._members = list(lengths), members
         self._heads, self._size = values.shape[1], values.shape[3]
+        # A graphics card does not give equal bits, and has to be asked once for each block.
+        self._block = BLOCK if values.device.type == "cpu" else values.shape[2]
         self._dtype, self._device = values.dtype, values.device
         self._answers: KeysValues = []
         self._room = self._filled = 0
@@ -86,7 +95,7 @@ class PrefixCache:
         self._cells = None if full else torch.tensor(at, device=self._device)
 
         self._prefix_room = max((prefix.length for prefix in self._prefixes), default=0)
-        self._read = self._prefix_room + max(self._lengths)
+        self._read = self._prefix_room + self._prompts[0][1].shape[2]
         lengths = torch.tensor(self._lengths, device=self._device)[:, None]
         shared = torch.zeros(count, 1, dtype=torch.long, device=self._device)
         for prefix in self._prefixes:
@@ -147,38 +156,54 @@ class PrefixCache:
             products = (shared @ prefix_keys).view(heads, -1, wide, prefix.length)
             scores[prefix.first : prefix.last, ..., : prefix.length] = products.transpose(0, 1)
         scores[..., room:read] = query_grid @ prompt_keys
-        scores[..., read:] = self._to_grid(queries @ answer_keys[..., : self._filled])
+        own_products = padded_rows(queries) @ answer_keys[..., : self._filled]
+        scores[..., read:] = self._to_grid(own_products[:, :, :share])
         if self._mask_from < read:
             # Filled, not added: where no product was written there may be any number, NaN included.
             scores[..., self._mask_from : read].masked_fill_(self._mask, float("-inf"))
         weights = scores.softmax(-1)
 
-        attended = weights[..., room:read] @ prompt_values
+        attended = weights.new_zeros(count, heads, wide, size)
         for prefix in self._prefixes:
             _, prefix_values = prefix.kv[layer]
             part = weights[prefix.first : prefix.last, ..., : prefix.length].transpose(0, 1)
-            part = part.reshape(heads, -1, prefix.length) @ prefix_values
-            attended[prefix.first : prefix.last] += part.view(heads, -1, wide, size).transpose(0, 1)
-        own = self._from_grid(weights[..., read:], share) @ answer_values[:, :, : self._filled]
-        return own.add_(self._from_grid(attended, share))
+            part = part.reshape(heads, -1, prefix.length)
+            for block in self._blocks(prefix.length):
+                products = (part[..., block] @ prefix_values[:, block]).view(heads, -1, wide, size)
+                attended[prefix.first : prefix.last] += products.transpose(0, 1)
+        sums, prompt_weights = attended.flatten(0, 1), weights[..., room:read].flatten(0, 1)
+        prompt_values = prompt_values.flatten(0, 1)
+        for block in self._blocks(read - room):
+            sums.baddbmm_(prompt_weights[..., block], prompt_values[:, block])
+        own_weights = padded_rows(self._from_grid(weights[..., read:], share))
+        own = (own_weights @ answer_values[:, :, : self._filled])[:, :, :share]
+        return own + self._from_grid(attended, share)
+
+    def _blocks(self, tokens: int) -> Iterator[slice]:
+        return (slice(at, min(at + self._block, tokens)) for at in range(0, tokens, self._block))
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
-        """Reshape (rows, heads, share, n) to (prompts, heads, completions x share, n)."""
+        """Reshape (rows, heads, share, n) to (prompts, heads, completions x share, n).
+
+        Rows of zeros are appended up to a multiple of `ROWS`.
+        """
         _, heads, share, n = tensor.shape
         count = len(self._lengths)
         if self._cells is not None:
             grid = tensor.new_zeros(count * self._group, heads, share, n)
             tensor = grid.index_copy_(0, self._cells, tensor)
-        if self._group == 1:
-            return tensor
-        tensor = tensor.view(count, self._group, heads, share, n).transpose(1, 2)
-        return tensor.reshape(count, heads, self._group * share, n)
+        wide = self._group * share
+        if self._group > 1:
+            tensor = tensor.view(count, self._group, heads, share, n).transpose(1, 2)
+            tensor = tensor.reshape(count, heads, wide, n)
+        return padded_rows(tensor)
 
     def _from_grid(self, tensor: Tensor, share: int) -> Tensor:
         """Reshape (prompts, heads, completions x share, n) to (rows, heads, share, n)."""
         count, heads, _, n = tensor.shape
+        tensor = tensor[:, :, : self._group * share]
         if self._group > 1:
-            tensor = tensor.view(count, heads, self._group, share, n).transpose(1, 2)
+            tensor = tensor.reshape(count, heads, self._group, share, n).transpose(1, 2)
             tensor = tensor.reshape(count * self._group, heads, share, n)
         return tensor if self._cells is None else tensor[self._cells]
 
@@ -196,7 +221,7 @@ class PrefixCache:
         if len(remaining) < len(self._lengths):
             kept = torch.tensor(remaining, device=self._device)
             self._lengths = [self._lengths[prompt] for prompt in remaining]
-            longest = max(self._lengths)
+            longest = padded_tokens(max(self._lengths))
             self._prompts = [
                 (keys[kept, ..., :longest], values[kept, :, :longest])
                 for keys, values in self._prompts

@@ -74,18 +74,22 @@ class TokenSampler:
         scores = logits.float()
         if not self._plain:
             scores = scores / self._temperature[:, None]
+        if self._cut:
+            scores = self._nucleus(scores)
+        top = scores.amax(-1, keepdim=True)
+        bins, below = _cumulated((scores - top).exp_())
+        # The same sum, whether other rows are drawn or greedy, so that it is rounded alike.
+        norm = below[:, -1].log().add_(top[:, 0])
         if self._all_greedy:
-            tokens, norm = scores.argmax(-1), scores.logsumexp(-1)
+            tokens = scores.argmax(-1)
         else:
-            if self._cut:
-                scores = self._nucleus(scores)
-            top = scores.amax(-1, keepdim=True)
-            tokens, mass = _inverse((scores - top).exp_(), self._next_uniforms())
-            norm = mass.log().add_(top[:, 0])
+            tokens = _inverse(bins, below, self._next_uniforms())
             if self._any_greedy:
                 tokens = torch.where(self._greedy, scores.argmax(-1), tokens)
         if allowed is not None:
-            scores, norm = self._redraw(logits, scores, allowed, tokens)
+            free = allowed.all(-1)
+            scores, among_allowed = self._redraw(logits, scores, allowed, tokens)
+            norm = torch.where(free, norm, among_allowed.double())
         return tokens, (scores.gather(1, tokens[:, None])[:, 0] - norm).float()
 
     def _redraw(
@@ -108,7 +112,8 @@ class TokenSampler:
         out = (~allowed.gather(1, tokens[:, None])[:, 0]).nonzero()[:, 0]
         if len(out):
             some = kept[out]
-            again, _ = _inverse((some - some.amax(-1, keepdim=True)).exp_(), self._second(out))
+            weights = (some - some.amax(-1, keepdim=True)).exp_()
+            again = _inverse(*_cumulated(weights), self._second(out))
             tokens[out] = torch.where(self._greedy[out], some.argmax(-1), again)
         return kept, norm
 
@@ -137,23 +142,31 @@ class TokenSampler:
         return scores.masked_fill(out.scatter(1, tokens, out), float("-inf"))
 
 
-def _inverse(weights: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the token at a quantile of each row (rows,), and the sum of its weights (rows,).
+def _cumulated(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return weights in bins (rows, bins, tokens), and the sum up to the end of each (rows, bins).
 
     Args:
         weights: Not negative, (rows, vocabulary).
-        uniforms: The quantiles, at least 0 and below 1 (rows,).
     """
     count, size = weights.shape
     bins = functional.pad(weights, (0, -size % _BIN)).view(count, -1, _BIN)
-    below = bins.sum(-1).cumsum(-1, dtype=torch.float64)
-    mass = below[:, -1]
-    chosen, share = _search(below, uniforms * mass)
-    inside = bins[torch.arange(count, device=weights.device), chosen].cumsum(
+    return bins, bins.sum(-1).cumsum(-1, dtype=torch.float64)
+
+
+def _inverse(bins: Tensor, below: Tensor, uniforms: Tensor) -> Tensor:
+    """Return the token at a quantile of each row (rows,).
+
+    Args:
+        bins: Weights of the tokens, and their sums: see `_cumulated`.
+        below: The same.
+        uniforms: The quantiles, at least 0 and below 1 (rows,).
+    """
+    chosen, share = _search(below, uniforms * below[:, -1])
+    inside = bins[torch.arange(len(bins), device=bins.device), chosen].cumsum(
         -1, dtype=torch.float64
     )
     within, _ = _search(inside, share * inside[:, -1])
-    return chosen * _BIN + within, mass
+    return chosen * _BIN + within
 
 
 def _search(rising: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Ids = tuple[int, ...]
+from starec_sim.policies.engine.same_in_any_batch import BLOCK, whole_blocks
 
-SHORTEST_PREFIX = 32
-"""Tokens. A shorter prefix is not worth sharing."""
+Ids = tuple[int, ...]
 
 
 def shared_length(one: Ids, other: Ids) -> int:
@@ -28,22 +27,19 @@ def prefix_groups(prompts: Sequence[Ids]) -> list[tuple[int, int, int]]:
 
     Returns:
         (first, last, shared): the prompts `first` to `last` (exclusive) begin with the same
-        `shared` tokens. `shared` is 0 for a group of one. Every prompt has at least one token
-        after the prefix.
+        `shared` tokens, whole blocks. `shared` is 0 for a group of one. Every prompt has at least
+        one token after the prefix.
     """
     groups: list[tuple[int, int, int]] = []
     first = 0
     while first < len(prompts):
         last = first + 1
-        while (
-            last < len(prompts)
-            and prompts[last][:SHORTEST_PREFIX] == prompts[first][:SHORTEST_PREFIX]
-        ):
+        while last < len(prompts) and prompts[last][:BLOCK] == prompts[first][:BLOCK]:
             last += 1
         # Of sorted sequences, the first and the last have the shortest common prefix.
         shared = shared_length(prompts[first], prompts[last - 1])
         shortest = min(map(len, prompts[first:last]))
         alone = last == first + 1
-        groups.append((first, last, 0 if alone else min(shared, shortest - 1)))
+        groups.append((first, last, 0 if alone else whole_blocks(min(shared, shortest - 1))))
         first = last
     return groups

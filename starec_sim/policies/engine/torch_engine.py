@@ -22,9 +22,9 @@ from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix
 from starec_sim.policies.engine.protocol import Completion, NobodyWaitsError, Request
+from starec_sim.policies.engine.same_in_any_batch import padded_tokens, whole_blocks
 from starec_sim.policies.engine.sampling import TokenSampler
 from starec_sim.policies.engine.shared_prefixes import (
-    SHORTEST_PREFIX,
     Ids,
     prefix_groups,
     shared_length,
@@ -102,7 +102,7 @@ class TorchEngine:
                 prefixes.append(SharedPrefix(first, last, kv))
                 shared[first:last] = [prefixes[-1].length] * (last - first)
         own = [prompt[skip:] for prompt, skip in zip(prompts, shared, strict=True)]
-        weights, longest = self._decoder.weights, max(map(len, own))
+        weights, longest = self._decoder.weights, padded_tokens(max(map(len, own)))
         heads, size = weights.kv_heads, weights.head_size
         # Zeros: the padding gets no weight in the attention, but has to be a number.
         cache: KeysValues = [
@@ -116,10 +116,10 @@ class TorchEngine:
         prefix_of = {at: prefix for prefix in prefixes for at in range(prefix.first, prefix.last)}
         for chunk in _chunks(own, prefix_of):
             prefix = prefix_of.get(chunk[0])
-            length = max(len(own[at]) for at in chunk)
-            padded = [[*own[at], *[0] * (length - len(own[at]))] for at in chunk]
+            length = padded_tokens(max(len(own[at]) for at in chunk))
+            filled = [[*own[at], *[0] * (length - len(own[at]))] for at in chunk]
             ends = torch.tensor([len(own[at]) - 1 for at in chunk], device=self._device)
-            ids = torch.tensor(padded, device=self._device)
+            ids = torch.tensor(filled, device=self._device)
             before = prefix.kv if prefix else None
             chunk_logits, kv = self._decoder.read(ids, ends, before, check)
             at = torch.tensor(chunk, device=self._device)
@@ -137,7 +137,7 @@ class TorchEngine:
         groups = prefix_groups(prompts)
         if len(prompts) == 1:
             shared = min(shared_length(prompts[0], self._last_prompt), len(prompts[0]) - 1)
-            groups = [(0, 1, shared if shared >= SHORTEST_PREFIX else 0)]
+            groups = [(0, 1, whole_blocks(shared))]
         self._last_prompt = prompts[0]
         return groups
 

@@ -12,7 +12,9 @@ from starec_sim.policies.engine import Request, Sampling
 from starec_sim.policies.engine.batcher import Batcher
 from starec_sim.policies.engine.decoder_weights import unsupported
 from starec_sim.policies.engine.hf_engine import HFEngine
+from starec_sim.policies.engine.precision import bf16_is_faster
 from starec_sim.policies.engine.protocol import NobodyWaitsError
+from starec_sim.policies.engine.same_in_any_batch import BLOCK, padded_tokens
 from starec_sim.policies.engine.torch_engine import TorchEngine
 
 LLAMA3_ROPE = {
@@ -137,6 +139,44 @@ def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
         assert cut.finish == ("length" if first is None else "stop")
 
 
+def mixed_requests(seed=3):
+    """Requests that share much, little or nothing, with the same prompt several times."""
+    draw = random.Random(seed)
+    prompts = [
+        *some_prompts(6, shared=BLOCK + 40),
+        *some_prompts(3, shared=2 * BLOCK + 7, seed=2),
+        *some_prompts(4, shared=0, seed=4),
+        (7,),
+    ]
+    prompts += [tuple(draw.randrange(3, 320) for _ in range(length)) for length in (230, 350)]
+    return [
+        Request(
+            prompt,
+            Sampling(draw.choice([3, 20, 70]), temperature, draw.choice([1.0, 0.9]), seed=at),
+        )
+        for at, prompt in enumerate(prompts + [prompts[2]] * 5)
+        for temperature in (draw.choice([0.0, 0.5, 1.0]),)
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_completion_is_equal_to_the_bit_in_every_batch(build_model, name, dtype):
+    if dtype is torch.bfloat16 and not bf16_is_faster("cpu"):
+        pytest.skip("products in bf16 are not used on this processor")
+    family, changes = MODELS[name]
+    model, requests = build_model(family, **changes), mixed_requests()
+    together = TorchEngine(model, "tiny", dtype).generate(requests)
+    for size in (1, 2, 5):
+        engine, order = TorchEngine(model, "tiny", dtype), list(range(len(requests)))
+        random.Random(size).shuffle(order)
+        for start in range(0, len(order), size):
+            some = order[start : start + size]
+            answers = engine.generate([requests[at] for at in some])
+            assert answers == [together[at] for at in some], f"batches of {size}"
+
+
 @pytest.mark.slow
 def test_completions_of_different_lengths_leave_the_batch_as_they_end(engine):
     prompts = some_prompts(4)
@@ -204,12 +244,12 @@ def test_a_sliding_window_is_left_to_transformers(build_model):
 def test_prompts_of_a_later_batch_share_what_an_earlier_one_read(build_model):
     model = build_model("qwen3", num_key_value_heads=2, head_dim=8)
     engine = TorchEngine(model, "tiny")
-    first, second, third = some_prompts(3)
+    first, second, third = some_prompts(3, shared=BLOCK + 20)
     expected = [greedy(model, p, 8) for p in (first, second, third)]
     asked = [Request(p, Sampling(8, 0.0, stop=frozenset([2]))) for p in (first, second, third)]
     answers = [engine.generate([request])[0].ids for request in asked]
     assert answers == expected
-    assert [len(ids) for ids in engine._prefixes] == [40]
+    assert [len(ids) for ids in engine._prefixes] == [BLOCK]
 
 
 def test_new_weights_answer_after_a_load(build_model):
@@ -323,4 +363,4 @@ def test_a_caller_who_leaves_while_her_prompt_is_read_holds_up_nobody(build_mode
     batcher.close()
     assert len(answer.ids) == 2
     # It was left in the first of two layers: two norms of it.
-    assert layers[:3] == [len(long), len(long), 3]
+    assert layers[:3] == [padded_tokens(len(long)), padded_tokens(len(long)), padded_tokens(3)]

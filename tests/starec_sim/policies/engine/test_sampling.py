@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.policies.engine import Sampling
+from starec_sim.policies.engine.same_in_any_batch import BLOCK
 from starec_sim.policies.engine.sampling import TokenSampler
-from starec_sim.policies.engine.shared_prefixes import SHORTEST_PREFIX, prefix_groups
+from starec_sim.policies.engine.shared_prefixes import prefix_groups
 
 CPU = torch.device("cpu")
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
@@ -96,7 +97,7 @@ prompt_lists = st.lists(
 
 @given(prompt_lists)
 def test_groups_cover_all_prompts_and_share_their_prefix(drawn):
-    beginnings = [(1,) * 40, (2,) * SHORTEST_PREFIX, ()]
+    beginnings = [(1,) * 40, (2,) * (BLOCK + 30), ()]
     prompts = sorted({(*beginnings[kind], *rest) for kind, rest in drawn})
     found = prefix_groups(prompts)
     assert [first for first, _, _ in found] == [0, *(last for _, last, _ in found[:-1])]
@@ -104,6 +105,7 @@ def test_groups_cover_all_prompts_and_share_their_prefix(drawn):
     for first, last, shared in found:
         assert len({prompt[:shared] for prompt in prompts[first:last]}) == 1
         assert all(len(prompt) > shared for prompt in prompts[first:last])
+        assert shared % BLOCK == 0
 
 
 ALLOWED = torch.tensor([False, True, False, True, True])
