@@ -14,7 +14,7 @@ are padded to a multiple of `ROWS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -168,19 +168,22 @@ class PrefixCache:
             _, prefix_values = prefix.kv[layer]
             part = weights[prefix.first : prefix.last, ..., : prefix.length].transpose(0, 1)
             part = part.reshape(heads, -1, prefix.length)
-            for block in self._blocks(prefix.length):
-                products = (part[..., block] @ prefix_values[:, block]).view(heads, -1, wide, size)
-                attended[prefix.first : prefix.last] += products.transpose(0, 1)
-        sums, prompt_weights = attended.flatten(0, 1), weights[..., room:read].flatten(0, 1)
-        prompt_values = prompt_values.flatten(0, 1)
-        for block in self._blocks(read - room):
-            sums.baddbmm_(prompt_weights[..., block], prompt_values[:, block])
+            sums = part.new_zeros(*part.shape[:2], size)
+            self._add_values(sums, part, prefix_values)
+            sums = sums.view(heads, -1, wide, size).transpose(0, 1)
+            attended[prefix.first : prefix.last] = sums
+        prompt_weights = weights[..., room:read].flatten(0, 1)
+        self._add_values(attended.flatten(0, 1), prompt_weights, prompt_values.flatten(0, 1))
         own_weights = padded_rows(self._from_grid(weights[..., read:], share))
         own = (own_weights @ answer_values[:, :, : self._filled])[:, :, :share]
         return own + self._from_grid(attended, share)
 
-    def _blocks(self, tokens: int) -> Iterator[slice]:
-        return (slice(at, min(at + self._block, tokens)) for at in range(0, tokens, self._block))
+    def _add_values(self, sums: Tensor, weights: Tensor, values: Tensor) -> None:
+        """Add weights (n, queries, tokens) @ values (n, tokens, size) to sums, block by block."""
+        tokens = values.shape[1]
+        for at in range(0, tokens, self._block):
+            to = min(at + self._block, tokens)
+            sums.baddbmm_(weights[..., at:to], values[:, at:to])
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
         """Reshape (rows, heads, share, n) to (prompts, heads, completions x share, n).
