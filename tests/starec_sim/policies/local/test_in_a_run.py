@@ -1,4 +1,6 @@
-"""What a run makes of a local policy that cannot answer: a pause, or one user's failed call."""
+"""A local policy in a run: its answers whatever the batch, and what is made of a failed call."""
+
+import sqlite3
 
 import pytest
 
@@ -44,3 +46,30 @@ def test_a_missing_adapter_is_named_before_there_is_a_run(play, model_folder, tm
 def test_a_run_pauses_where_no_prompt_fits(play, model_folder):
     with pytest.raises(PausedError, match=r"first 4 questions were refused: .* than the 512 that"):
         play(model=str(model_folder))
+
+
+@pytest.mark.slow
+def test_answers_of_nano_depend_neither_on_the_executor_nor_on_the_batch(tmp_path, one_thread):
+    def played(executor, concurrency, max_batch):
+        nano = {"use": "nano", "max_batch": max_batch}
+        experiment = Experiment(
+            name="batches",
+            rounds=1,
+            runs_dir=tmp_path / "runs",
+            concurrency=concurrency,
+            executor=executor,
+            data={"use": "synthetic", "users": 12, "items": 100},
+            environment={"use": "ranking", "candidates": 6, "choices": 2},
+            agent={"use": "star", "gate": {"when": "never"}},
+            policies={"fast": nano, "slow": nano},
+        )
+        result = runner.run(experiment, RunEvents())
+        columns = "round, user, step, node, attempt, prompt, completion, logprobs"
+        with sqlite3.connect(result.folder / "run.sqlite") as db:
+            rows = db.execute(f"SELECT {columns} FROM tokens ORDER BY 1, 2, 3, 4, 5").fetchall()
+        return result.digest, rows
+
+    alone = played("per_user", 1, 1)
+    assert len(alone[1]) >= 12
+    assert played("per_user", 12, 5) == alone
+    assert played({"use": "cohort", "size": 12}, 12, 128) == alone
