@@ -139,6 +139,9 @@ class PrefixCache:
         Returns:
             The attended values, in the shape of the queries.
         """
+        asked = queries.shape[2]
+        if self._group == 1:
+            queries = padded_rows(queries)  # once; with several completions they are padded together
         rows, heads, share, size = queries.shape
         assert (rows, heads, size) == (self.rows, self._heads, self._size)
         answer_keys, answer_values = (cache[:rows] for cache in self._answers[layer])
@@ -176,7 +179,7 @@ class PrefixCache:
         self._add_values(attended.flatten(0, 1), prompt_weights, prompt_values.flatten(0, 1))
         own_weights = padded_rows(self._from_grid(weights[..., read:], share))
         own = (own_weights @ answer_values[:, :, : self._filled])[:, :, :share]
-        return own + self._from_grid(attended, share)
+        return (own + self._from_grid(attended, share))[:, :, :asked]
 
     def _add_values(self, sums: Tensor, weights: Tensor, values: Tensor) -> None:
         """Add weights (n, queries, tokens) @ values (n, tokens, size) to sums, block by block."""

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 ROWS = 4
 LANES = 16
-BLOCK = 64
+BLOCK = 128
 
 
 def padded_tokens(tokens: int) -> int:
