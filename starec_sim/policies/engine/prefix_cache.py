@@ -20,7 +20,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from starec_sim.policies.engine.same_in_any_batch import BLOCK, padded_rows, padded_tokens
+from starec_sim.policies.engine.same_in_any_batch import (
+    BLOCK,
+    padded_rows,
+    padded_tokens,
+    whole_blocks,
+)
 
 KeysValues = list[tuple[Tensor, Tensor]]
 """For each layer, keys (..., key heads, head size, tokens) and values (..., key heads, tokens,
@@ -42,6 +47,12 @@ class SharedPrefix:
     def length(self) -> int:
         """How many tokens are shared."""
         return self.kv[0][1].shape[1]
+
+    def whole(self) -> SharedPrefix:
+        """Return the part of it that is in whole blocks."""
+        end = whole_blocks(self.length)
+        kv = [(keys[..., :end].contiguous(), values[:, :end]) for keys, values in self.kv]
+        return SharedPrefix(self.first, self.last, kv)
 
 
 class PrefixCache:
@@ -141,7 +152,9 @@ class PrefixCache:
         """
         asked = queries.shape[2]
         if self._group == 1:
-            queries = padded_rows(queries)  # once; with several completions they are padded together
+            queries = padded_rows(
+                queries
+            )  # once; with several completions they are padded together
         rows, heads, share, size = queries.shape
         assert (rows, heads, size) == (self.rows, self._heads, self._size)
         answer_keys, answer_values = (cache[:rows] for cache in self._answers[layer])

@@ -6,8 +6,8 @@ the matrices, and those depend on who shares a batch. Three rules keep the order
 * The rows of a product are padded to a multiple of `ROWS`: fewer are computed by another routine,
   and so is what is left over when several threads share the rows.
 * Prompts are padded to a multiple of `LANES` tokens: so many numbers are added up side by side.
-* A sum over the tokens of a text is made in blocks of `BLOCK` tokens, and prefixes are shared in
-  whole blocks.
+* A sum over the tokens of a text is made in blocks of `BLOCK` tokens. A prefix that prompts share
+  is read once up to a multiple of `LANES`; of its sums whole blocks are shared.
 
 What is padded is zero, or has no weight; it changes no sum. `test_generation.py` compares batches,
 and decision 135 says what was measured and where this does not hold.
@@ -30,6 +30,15 @@ def padded_tokens(tokens: int) -> int:
     304
     """
     return tokens + -tokens % LANES
+
+
+def whole_lanes(tokens: int) -> int:
+    """Return the multiple of `LANES` below a number of tokens.
+
+    >>> whole_lanes(300)
+    288
+    """
+    return tokens - tokens % LANES
 
 
 def whole_blocks(tokens: int) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starec_sim.policies.engine.same_in_any_batch import BLOCK, whole_blocks
+from starec_sim.policies.engine.same_in_any_batch import whole_lanes
 
 Ids = tuple[int, ...]
+
+_SHORTEST = 32
+"""Tokens. A shorter prefix is not worth sharing."""
 
 
 def shared_length(one: Ids, other: Ids) -> int:
@@ -27,19 +30,19 @@ def prefix_groups(prompts: Sequence[Ids]) -> list[tuple[int, int, int]]:
 
     Returns:
         (first, last, shared): the prompts `first` to `last` (exclusive) begin with the same
-        `shared` tokens, whole blocks. `shared` is 0 for a group of one. Every prompt has at least
-        one token after the prefix.
+        `shared` tokens, a multiple of 16. `shared` is 0 for a group of one. Every prompt has at
+        least one token after the prefix.
     """
     groups: list[tuple[int, int, int]] = []
     first = 0
     while first < len(prompts):
         last = first + 1
-        while last < len(prompts) and prompts[last][:BLOCK] == prompts[first][:BLOCK]:
+        while last < len(prompts) and prompts[last][:_SHORTEST] == prompts[first][:_SHORTEST]:
             last += 1
         # Of sorted sequences, the first and the last have the shortest common prefix.
         shared = shared_length(prompts[first], prompts[last - 1])
         shortest = min(map(len, prompts[first:last]))
         alone = last == first + 1
-        groups.append((first, last, 0 if alone else whole_blocks(min(shared, shortest - 1))))
+        groups.append((first, last, 0 if alone else whole_lanes(min(shared, shortest - 1))))
         first = last
     return groups

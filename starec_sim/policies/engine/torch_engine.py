@@ -22,7 +22,7 @@ from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix
 from starec_sim.policies.engine.protocol import Completion, NobodyWaitsError, Request
-from starec_sim.policies.engine.same_in_any_batch import padded_tokens, whole_blocks
+from starec_sim.policies.engine.same_in_any_batch import padded_tokens, whole_blocks, whole_lanes
 from starec_sim.policies.engine.sampling import TokenSampler
 from starec_sim.policies.engine.shared_prefixes import (
     Ids,
@@ -102,7 +102,10 @@ class TorchEngine:
                 prefixes.append(SharedPrefix(first, last, kv))
                 shared[first:last] = [prefixes[-1].length] * (last - first)
         own = [prompt[skip:] for prompt, skip in zip(prompts, shared, strict=True)]
-        weights, longest = self._decoder.weights, padded_tokens(max(map(len, own)))
+        # The cache shares whole blocks of a prefix; each prompt has the rest of it for itself.
+        rests = [skip - whole_blocks(skip) for skip in shared]
+        lengths = [len(part) + rest for part, rest in zip(own, rests, strict=True)]
+        weights, longest = self._decoder.weights, padded_tokens(max(lengths))
         heads, size = weights.kv_heads, weights.head_size
         # Zeros: the padding gets no weight in the attention, but has to be a number.
         cache: KeysValues = [
@@ -122,12 +125,17 @@ class TorchEngine:
             ids = torch.tensor(filled, device=self._device)
             before = prefix.kv if prefix else None
             chunk_logits, kv = self._decoder.read(ids, ends, before, check)
-            at = torch.tensor(chunk, device=self._device)
+            at, rest = torch.tensor(chunk, device=self._device), rests[chunk[0]]
             logits[at] = chunk_logits.float()
-            for (keys, values), (new_keys, new_values) in zip(cache, kv, strict=True):
-                keys[at, ..., :length] = new_keys
-                values[at, :, :length] = new_values
-        return logits, PrefixCache(prefixes, cache, [len(part) for part in own], members)
+            for layer, (new_keys, new_values) in enumerate(kv):
+                keys, values = cache[layer]
+                keys[at, ..., rest : rest + length] = new_keys
+                values[at, :, rest : rest + length] = new_values
+                if prefix and rest:
+                    keys[at, ..., :rest] = prefix.kv[layer][0][..., -rest:]
+                    values[at, :, :rest] = prefix.kv[layer][1][:, -rest:]
+        whole = [each.whole() for each in prefixes if each.whole().length]
+        return logits, PrefixCache(whole, cache, lengths, members)
 
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self._decoder.cache_dtype, device=self._device)
@@ -137,7 +145,7 @@ class TorchEngine:
         groups = prefix_groups(prompts)
         if len(prompts) == 1:
             shared = min(shared_length(prompts[0], self._last_prompt), len(prompts[0]) - 1)
-            groups = [(0, 1, whole_blocks(shared))]
+            groups = [(0, 1, whole_lanes(shared))]
         self._last_prompt = prompts[0]
         return groups
 

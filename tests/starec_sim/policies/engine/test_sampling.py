@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starec_sim.policies.engine import Sampling
-from starec_sim.policies.engine.same_in_any_batch import BLOCK
+from starec_sim.policies.engine.same_in_any_batch import LANES
 from starec_sim.policies.engine.sampling import TokenSampler
 from starec_sim.policies.engine.shared_prefixes import prefix_groups
 
@@ -97,7 +97,7 @@ prompt_lists = st.lists(
 
 @given(prompt_lists)
 def test_groups_cover_all_prompts_and_share_their_prefix(drawn):
-    beginnings = [(1,) * 40, (2,) * (BLOCK + 30), ()]
+    beginnings = [(1,) * 40, (2,) * 150, ()]
     prompts = sorted({(*beginnings[kind], *rest) for kind, rest in drawn})
     found = prefix_groups(prompts)
     assert [first for first, _, _ in found] == [0, *(last for _, last, _ in found[:-1])]
@@ -105,7 +105,7 @@ def test_groups_cover_all_prompts_and_share_their_prefix(drawn):
     for first, last, shared in found:
         assert len({prompt[:shared] for prompt in prompts[first:last]}) == 1
         assert all(len(prompt) > shared for prompt in prompts[first:last])
-        assert shared % BLOCK == 0
+        assert shared % LANES == 0
 
 
 ALLOWED = torch.tensor([False, True, False, True, True])
