@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from starec_sim.policies.engine.same_in_any_batch import padded_tokens
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -52,9 +54,9 @@ class DecoderWeights:
     head: Tensor
     """(vocabulary, width)"""
     cos: Tensor
-    """(window, head size)"""
+    """(window, padded, head size)"""
     sin: Tensor
-    """(window, head size), the first half negated: a rotation is then a roll and two products."""
+    """(window, padded, head size), the first half negated: a rotation is a roll and two products."""
     heads: int
     kv_heads: int
     head_size: int
@@ -97,7 +99,9 @@ def read_weights(
     tied = lm_head.weight is inner.embed_tokens.weight
     # The model's own frequencies: they are right for every static variant.
     rotary = inner.rotary_emb
-    positions = torch.arange(config.max_position_embeddings, dtype=torch.float32)
+    # A prompt as long as the window is padded, too.
+    window = padded_tokens(config.max_position_embeddings)
+    positions = torch.arange(window, dtype=torch.float32)
     angles = torch.outer(positions, rotary.inv_freq.detach().float().cpu())
     cos, sin = angles.cos() * rotary.attention_scaling, angles.sin() * rotary.attention_scaling
     return DecoderWeights(

@@ -139,9 +139,9 @@ def test_a_completion_ends_with_its_stop_token_and_the_others_go_on(engine):
         assert cut.finish == ("length" if first is None else "stop")
 
 
-def mixed_requests(seed=3):
+def mixed_requests():
     """Requests that share much, little or nothing, with the same prompt several times."""
-    draw = random.Random(seed)
+    draw = random.Random(3)
     prompts = [
         *some_prompts(6, shared=BLOCK + 40),
         *some_prompts(3, shared=2 * BLOCK + 7, seed=2),
@@ -152,10 +152,14 @@ def mixed_requests(seed=3):
     return [
         Request(
             prompt,
-            Sampling(draw.choice([3, 20, 70]), temperature, draw.choice([1.0, 0.9]), seed=at),
+            Sampling(
+                max_tokens=draw.choice([3, 20, 70]),
+                temperature=draw.choice([0.0, 0.5, 1.0]),
+                top_p=draw.choice([1.0, 0.9]),
+                seed=at,
+            ),
         )
         for at, prompt in enumerate(prompts + [prompts[2]] * 5)
-        for temperature in (draw.choice([0.0, 0.5, 1.0]),)
     ]
 
 
@@ -250,6 +254,13 @@ def test_prompts_of_a_later_batch_share_what_an_earlier_one_read(build_model):
     answers = [engine.generate([request])[0].ids for request in asked]
     assert answers == expected
     assert [len(ids) for ids in engine._prefixes] == [BLOCK + 16]
+
+
+def test_a_prompt_may_fill_a_window_of_any_length(build_model):
+    model = build_model("llama", num_key_value_heads=4, max_position_embeddings=91)
+    prompt = tuple(range(5, 95))
+    (answer,) = TorchEngine(model, "tiny").generate([Request(prompt, Sampling(1, 0.0))])
+    assert answer.ids == greedy(model, prompt, 1)
 
 
 def test_new_weights_answer_after_a_load(build_model):
