@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from starec_sim.policies.engine.attention import causal_attention
+from starec_sim.policies.engine.attention import CausalAttention
 from starec_sim.policies.engine.decoder_weights import DecoderWeights, Layer
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache
 from starec_sim.policies.engine.same_in_any_batch import product
@@ -52,6 +52,7 @@ class Decoder:
         start = prefix[0][1].shape[1] if prefix else 0
         cos = w.cos[start : start + length, None]
         sin = w.sin[start : start + length, None]
+        attend = CausalAttention(length, start, ids.device)
         x = w.embedding[ids]
         cache: KeysValues = []
         for number, layer in enumerate(w.layers):
@@ -63,7 +64,7 @@ class Decoder:
                 past_keys, past_values = prefix[number]
                 k = torch.cat([past_keys.mT.to(k.dtype).expand(count, -1, -1, -1), k], 2)
                 v = torch.cat([past_values.to(v.dtype).expand(count, -1, -1, -1), v], 2)
-            attended = causal_attention(q, k, v)
+            attended = attend(q, k, v)
             x = self._finish(layer, x, attended.transpose(1, 2).reshape(count, length, -1))
         return self._logits(x[torch.arange(count, device=ids.device), ends]), cache
 
@@ -96,7 +97,7 @@ class Decoder:
         """Return queries, keys and values (..., heads, head size); queries and keys are rotated."""
         w = self.weights
         rotated = w.heads + w.kv_heads
-        qkv = _product(x, layer.qkv, layer.qkv_bias)
+        qkv = product(x, layer.qkv, layer.qkv_bias)
         qkv = qkv.view(*x.shape[:-1], -1, w.head_size)
         qk, v = qkv[..., :rotated, :], qkv[..., rotated:, :]
         if layer.qk_norm is not None:
@@ -106,18 +107,13 @@ class Decoder:
 
     def _finish(self, layer: Layer, x: Tensor, attended: Tensor) -> Tensor:
         """Apply what follows the attention: its projection, and the gated layers."""
-        x = x + _product(attended, layer.out, layer.out_bias)
+        x = x + product(attended, layer.out, layer.out_bias)
         inner = self._norm(x, layer.mlp_norm)
-        gate, up = _product(inner, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
-        return x + _product(functional.silu(gate).mul_(up), layer.down, layer.down_bias)
+        gate, up = product(inner, layer.gate_up, layer.gate_up_bias).chunk(2, -1)
+        return x + product(functional.silu(gate).mul_(up), layer.down, layer.down_bias)
 
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         return functional.rms_norm(x, (x.shape[-1],), weight, self.weights.eps)
 
     def _logits(self, x: Tensor) -> Tensor:
         return product(self._norm(x, self.weights.norm), self.weights.head.t())
-
-
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    products = product(x, weight)
-    return products if bias is None else products + bias

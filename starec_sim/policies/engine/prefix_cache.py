@@ -22,9 +22,9 @@ from torch import Tensor
 
 from starec_sim.policies.engine.same_in_any_batch import (
     BLOCK,
+    add_values,
     padded_rows,
     padded_tokens,
-    whole_blocks,
 )
 
 KeysValues = list[tuple[Tensor, Tensor]]
@@ -50,7 +50,7 @@ class SharedPrefix:
 
     def whole(self) -> SharedPrefix:
         """Return the part of it that is in whole blocks."""
-        end = whole_blocks(self.length)
+        end = self.length - self.length % BLOCK
         kv = [(keys[..., :end].contiguous(), values[:, :end]) for keys, values in self.kv]
         return SharedPrefix(self.first, self.last, kv)
 
@@ -81,8 +81,6 @@ class PrefixCache:
         self._prefixes, self._prompts = prefixes, prompts
         self._lengths, self._members = list(lengths), members
         self._heads, self._size = values.shape[1], values.shape[3]
-        # A graphics card does not give equal bits, and has to be asked once for each block.
-        self._block = BLOCK if values.device.type == "cpu" else values.shape[2]
         self._dtype, self._device = values.dtype, values.device
         self._answers: KeysValues = []
         self._room = self._filled = 0
@@ -185,21 +183,14 @@ class PrefixCache:
             part = weights[prefix.first : prefix.last, ..., : prefix.length].transpose(0, 1)
             part = part.reshape(heads, -1, prefix.length)
             sums = part.new_zeros(*part.shape[:2], size)
-            self._add_values(sums, part, prefix_values)
+            add_values(sums, part, prefix_values)
             sums = sums.view(heads, -1, wide, size).transpose(0, 1)
             attended[prefix.first : prefix.last] = sums
         prompt_weights = weights[..., room:read].flatten(0, 1)
-        self._add_values(attended.flatten(0, 1), prompt_weights, prompt_values.flatten(0, 1))
+        add_values(attended.flatten(0, 1), prompt_weights, prompt_values.flatten(0, 1))
         own_weights = padded_rows(self._from_grid(weights[..., read:], share))
         own = (own_weights @ answer_values[:, :, : self._filled])[:, :, :share]
         return (own + self._from_grid(attended, share))[:, :, :asked]
-
-    def _add_values(self, sums: Tensor, weights: Tensor, values: Tensor) -> None:
-        """Add weights (n, queries, tokens) @ values (n, tokens, size) to sums, block by block."""
-        tokens = values.shape[1]
-        for at in range(0, tokens, self._block):
-            to = min(at + self._block, tokens)
-            sums.baddbmm_(weights[..., at:to], values[:, at:to])
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
         """Reshape (rows, heads, share, n) to (prompts, heads, completions x share, n).

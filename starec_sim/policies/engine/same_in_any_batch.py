@@ -41,15 +41,6 @@ def whole_lanes(tokens: int) -> int:
     return tokens - tokens % LANES
 
 
-def whole_blocks(tokens: int) -> int:
-    """Return how many of some tokens are in whole blocks.
-
-    >>> whole_blocks(300)
-    256
-    """
-    return tokens - tokens % BLOCK
-
-
 def padded_rows(rows: Tensor) -> Tensor:
     """Return matrices (..., rows, n), with rows of zeros up to a multiple of `ROWS`."""
     missing = -rows.shape[-2] % ROWS
@@ -58,8 +49,24 @@ def padded_rows(rows: Tensor) -> Tensor:
     return functional.pad(rows, (0, 0, 0, missing))
 
 
-def product(rows: Tensor, weight: Tensor) -> Tensor:
-    """Return rows @ weight, shape (..., out), of rows (..., in) and a weight (in, out)."""
+def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return rows @ weight + bias, shape (..., out), of rows (..., in) and a weight (in, out)."""
     matrix = rows.reshape(-1, rows.shape[-1])
-    products = padded_rows(matrix) @ weight
-    return products[: len(matrix)].view(*rows.shape[:-1], -1)
+    products = (padded_rows(matrix) @ weight)[: len(matrix)].view(*rows.shape[:-1], -1)
+    return products if bias is None else products + bias
+
+
+def add_values(sums: Tensor, weights: Tensor, values: Tensor) -> None:
+    """Add weights @ values to sums, block by block.
+
+    Args:
+        sums: (n, queries, size); changed in place.
+        weights: (n, queries, tokens), from the first token of a block on.
+        values: (n, tokens, size).
+    """
+    tokens = values.shape[1]
+    # A graphics card does not give equal bits, and would be asked once for each block.
+    block = BLOCK if values.device.type == "cpu" else max(tokens, 1)
+    for at in range(0, tokens, block):
+        to = min(at + block, tokens)
+        sums.baddbmm_(weights[..., at:to], values[:, at:to])

@@ -8,7 +8,7 @@ from starec_sim.policies.engine.same_in_any_batch import whole_lanes
 
 Ids = tuple[int, ...]
 
-_SHORTEST = 32
+SHORTEST_PREFIX = 32
 """Tokens. A shorter prefix is not worth sharing."""
 
 
@@ -37,7 +37,10 @@ def prefix_groups(prompts: Sequence[Ids]) -> list[tuple[int, int, int]]:
     first = 0
     while first < len(prompts):
         last = first + 1
-        while last < len(prompts) and prompts[last][:_SHORTEST] == prompts[first][:_SHORTEST]:
+        while (
+            last < len(prompts)
+            and prompts[last][:SHORTEST_PREFIX] == prompts[first][:SHORTEST_PREFIX]
+        ):
             last += 1
         # Of sorted sequences, the first and the last have the shortest common prefix.
         shared = shared_length(prompts[first], prompts[last - 1])

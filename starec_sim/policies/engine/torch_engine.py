@@ -22,9 +22,10 @@ from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix
 from starec_sim.policies.engine.protocol import Completion, NobodyWaitsError, Request
-from starec_sim.policies.engine.same_in_any_batch import padded_tokens, whole_blocks, whole_lanes
+from starec_sim.policies.engine.same_in_any_batch import BLOCK, padded_tokens, whole_lanes
 from starec_sim.policies.engine.sampling import TokenSampler
 from starec_sim.policies.engine.shared_prefixes import (
+    SHORTEST_PREFIX,
     Ids,
     prefix_groups,
     shared_length,
@@ -103,7 +104,7 @@ class TorchEngine:
                 shared[first:last] = [prefixes[-1].length] * (last - first)
         own = [prompt[skip:] for prompt, skip in zip(prompts, shared, strict=True)]
         # The cache shares whole blocks of a prefix; each prompt has the rest of it for itself.
-        rests = [skip - whole_blocks(skip) for skip in shared]
+        rests = [skip % BLOCK for skip in shared]
         lengths = [len(part) + rest for part, rest in zip(own, rests, strict=True)]
         weights, longest = self._decoder.weights, padded_tokens(max(lengths))
         heads, size = weights.kv_heads, weights.head_size
@@ -134,7 +135,7 @@ class TorchEngine:
                 if prefix and rest:
                     keys[at, ..., :rest] = prefix.kv[layer][0][..., -rest:]
                     values[at, :, :rest] = prefix.kv[layer][1][:, -rest:]
-        whole = [each.whole() for each in prefixes if each.whole().length]
+        whole = [part for part in (each.whole() for each in prefixes) if part.length]
         return logits, PrefixCache(whole, cache, lengths, members)
 
     def _zeros(self, *shape: int) -> Tensor:
@@ -145,7 +146,7 @@ class TorchEngine:
         groups = prefix_groups(prompts)
         if len(prompts) == 1:
             shared = min(shared_length(prompts[0], self._last_prompt), len(prompts[0]) - 1)
-            groups = [(0, 1, whole_lanes(shared))]
+            groups = [(0, 1, whole_lanes(shared) if shared >= SHORTEST_PREFIX else 0)]
         self._last_prompt = prompts[0]
         return groups
 

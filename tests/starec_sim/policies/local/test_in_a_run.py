@@ -1,6 +1,7 @@
 """A local policy in a run: its answers whatever the batch, and what is made of a failed call."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -12,20 +13,20 @@ from starec_sim.experiment import Experiment
 
 @pytest.fixture
 def play(tmp_path):
-    def run(**policy):
+    def run(changes=(), **policy):
         spec = {"use": "local", "max_tokens": 8, "dtype": "fp32", **policy}
-        experiment = Experiment(
-            name="local",
-            rounds=1,
-            runs_dir=tmp_path / "runs",
-            data={"use": "synthetic", "users": 4, "items": 100},
-            environment={"use": "ranking", "candidates": 4, "choices": 1},
-            agent={"use": "star", "gate": {"when": "never"}},
-            policies={"fast": spec, "slow": spec},
+        values = {
+            "name": "local",
+            "rounds": 1,
+            "runs_dir": tmp_path / "runs",
+            "data": {"use": "synthetic", "users": 4, "items": 100},
+            "environment": {"use": "ranking", "candidates": 4, "choices": 1},
+            "agent": {"use": "star", "gate": {"when": "never"}},
+            "policies": {"fast": spec, "slow": spec},
             # Long enough that a second attempt would be noticed.
-            gateway={"backoff_s": 600},
-        )
-        return runner.run(experiment, RunEvents())
+            "gateway": {"backoff_s": 600},
+        }
+        return runner.run(Experiment.model_validate({**values, **dict(changes)}), RunEvents())
 
     return run
 
@@ -49,23 +50,17 @@ def test_a_run_pauses_where_no_prompt_fits(play, model_folder):
 
 
 @pytest.mark.slow
-def test_answers_of_nano_depend_neither_on_the_executor_nor_on_the_batch(tmp_path, one_thread):
+def test_answers_of_nano_depend_neither_on_the_executor_nor_on_the_batch(play, one_thread):
     def played(executor, concurrency, max_batch):
-        nano = {"use": "nano", "max_batch": max_batch}
-        experiment = Experiment(
-            name="batches",
-            rounds=1,
-            runs_dir=tmp_path / "runs",
-            concurrency=concurrency,
-            executor=executor,
-            data={"use": "synthetic", "users": 12, "items": 100},
-            environment={"use": "ranking", "candidates": 6, "choices": 2},
-            agent={"use": "star", "gate": {"when": "never"}},
-            policies={"fast": nano, "slow": nano},
-        )
-        result = runner.run(experiment, RunEvents())
+        changes = {
+            "executor": executor,
+            "concurrency": concurrency,
+            "data": {"use": "synthetic", "users": 12, "items": 100},
+            "environment": {"use": "ranking", "candidates": 6, "choices": 2},
+        }
+        result = play(changes, use="nano", max_tokens=400, dtype="auto", max_batch=max_batch)
         columns = "round, user, step, node, attempt, prompt, completion, logprobs"
-        with sqlite3.connect(result.folder / "run.sqlite") as db:
+        with closing(sqlite3.connect(result.folder / "run.sqlite")) as db:
             rows = db.execute(f"SELECT {columns} FROM tokens ORDER BY 1, 2, 3, 4, 5").fetchall()
         return result.digest, rows
 
