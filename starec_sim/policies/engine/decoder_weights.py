@@ -56,7 +56,7 @@ class DecoderWeights:
     cos: Tensor
     """(window, padded, head size)"""
     sin: Tensor
-    """(window, padded, head size), the first half negated: a rotation is a roll and two products."""
+    """(window, padded, head size), the first half negated: it takes a roll and two products."""
     heads: int
     kv_heads: int
     head_size: int
