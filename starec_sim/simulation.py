@@ -168,8 +168,7 @@ class Simulation:
             self._labels = {**self._trial_labels, **self._policies.names()}
         try:
             played = await drained_in_time(executor.play(self._round_to_play(visitors)))
-            visits = [visit for visit in played if isinstance(visit, Visit)]
-            _tell_left_out([each for each in played if not isinstance(each, Visit)], len(visits))
+            visits = _without_left_out(played)
             second = await drained_in_time(self._second_visits(visits))
             return PlayedRound(round, visits, len(visitors), second)
         finally:
@@ -184,7 +183,7 @@ class Simulation:
         executor = self._rules.executor
         here = PerUser() if executor is None or isinstance(executor, PreparedExecutor) else executor
         played = await here.play(self._rules.calibration.round(first))
-        return [visit for visit in played if isinstance(visit, Visit)]
+        return _without_left_out(played, "a second visit, of the calibration,")
 
     def _round_to_play(self, users: Sequence[int]) -> RoundToPlay:
         return RoundToPlay(
@@ -269,16 +268,23 @@ def keep_memories(
             notes.update(step.notes)
 
 
-def _tell_left_out(errors: Sequence[StarecError], played: int) -> None:
-    """Warn about visits that are left out.
+def _without_left_out(played: Sequence[Visit | StarecError], named: str = "a visit") -> list[Visit]:
+    """Return the visits that did not fail, and warn about those that did.
+
+    Args:
+        played: Visits, and the errors of those that failed and may be left out.
+        named: What is left out, for the warning.
 
     Raises:
-        StarecError: No visit of the round is left.
+        StarecError: All of them failed.
     """
-    if errors and not played:
+    visits = [each for each in played if isinstance(each, Visit)]
+    errors = [each for each in played if not isinstance(each, Visit)]
+    if errors and not visits:
         raise errors[0]
     for error in errors[:_TOLD]:
-        warnings.warn(f"a visit is left out: {error}", ContractWarning, stacklevel=2)
+        warnings.warn(f"{named} is left out: {error}", ContractWarning, stacklevel=2)
     if len(errors) > _TOLD:
         more = f"{len(errors) - _TOLD} more visits of this round are left out"
         warnings.warn(more, ContractWarning, stacklevel=2)
+    return visits

@@ -141,9 +141,9 @@ def _calibration(
     spent: Counter[str] = Counter()
     users, cheap_users, cheap, costly = 0, 0, "", ""
     for trial in trials:
+        paired = _first_visits_of_pairs(reader, trial, window, spent)
         # Rounds that a fork replays have no second visits.
-        start = _add_spent(reader, trial, window, spent)
-        kinds, means = _read_values(reader, trial, range(start, window.stop))
+        kinds, means = _read_values(reader, trial, range(paired.start, window.stop))
         played = sorted(means.get(CALLS, ()))
         cheap = next((kinds[user] for user in played), cheap)
         visitors = sorted(user for user in set().union(*means.values()) if kinds[user] == cheap)
@@ -151,10 +151,9 @@ def _calibration(
         for name, second in means.items():
             if name.startswith(SECOND) and name not in (CALLS, TOKENS, USD):
                 costly, _, metric = name.removeprefix(SECOND).partition(".")
-                first = means.get(metric, {})
                 sample = CalibrationSample(
-                    _values_of(first, visitors),
-                    _values_of(first, played),
+                    _values_of(means.get(metric, {}), visitors),
+                    _values_of(paired.means.get(metric, {}), played),
                     _values_of(second, played),
                 )
                 samples[metric].append(sample)
@@ -180,12 +179,32 @@ def _read_values(reader: Reader, trial: RecordedTrial, window: range) -> _TrialV
     return _TrialValues(kinds, queries.user_means(reader.db, [trial.number], window))
 
 
-def _add_spent(reader: Reader, trial: RecordedTrial, window: range, spent: Counter[str]) -> int:
-    """Add what the second visits of a trial took, and return the round of the first of them."""
-    first = window.stop
+class _FirstVisits(NamedTuple):
+    """The first visits of the pairs: those whose user was played again in the same round."""
+
+    start: int
+    """The round of the first of them; the end of the window if there is none."""
+    means: Mapping[str, Mapping[str, float]]
+    """Of each metric and each user's id, over these visits. A second visit that failed is left out,
+    and then its first visit does not count."""
+
+
+def _first_visits_of_pairs(
+    reader: Reader, trial: RecordedTrial, window: range, spent: Counter[str]
+) -> _FirstVisits:
+    """Return the first visits of all pairs of a trial, and add what the second ones took."""
+    start = window.stop
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for visit in queries.visit_metrics(reader.db, [trial.number]):
         if visit.round in window and CALLS in visit.metrics:
-            first = min(first, visit.round)
-            for name in (CALLS, TOKENS, USD):
-                spent[name] += visit.metrics.get(name, 0.0)  # type: ignore[assignment]
-    return first
+            start = min(start, visit.round)
+            for name, value in visit.metrics.items():
+                if name in (CALLS, TOKENS, USD):
+                    spent[name] += value  # type: ignore[assignment]
+                elif not name.startswith(SECOND):
+                    values[name][visit.user_id].append(value)
+    means = {
+        name: {user: float(np.mean(each)) for user, each in of_users.items()}
+        for name, of_users in values.items()
+    }
+    return _FirstVisits(start, means)

@@ -8,7 +8,7 @@ import pytest
 
 from starec_sim import runner
 from starec_sim.build import of_one_kind
-from starec_sim.errors import ConfigError, PluginError, RunError
+from starec_sim.errors import ConfigError, ContractWarning, PluginError, RunError
 from starec_sim.experiment import Experiment
 from starec_sim.policies.lexical import LexicalPolicy
 from starec_sim.population.calibration import SECOND
@@ -132,6 +132,31 @@ def test_a_kind_calibrated_by_one_that_is_equal_has_no_bias(calibrated):
     found = runner.run(calibrated("twins", population=twins, calibration=settings)).report
     for name, metric in found.calibrations["main"].metrics.items():
         assert metric.bias.mean == 0, name
+
+
+TIRED = """
+from starec_agents.analytic.agent import AnalyticAgent
+
+
+class Tired(AnalyticAgent):
+    async def visit(self, call):
+        if call.round == 1 and call.user % 2:
+            raise ValueError("tired")
+        return await super().visit(call)
+"""
+
+
+def test_a_second_visit_that_fails_is_left_out_with_its_first_visit(calibrated, tmp_path):
+    """Both kinds are alike, so a difference is one of rounds that count on one side only."""
+    (tmp_path / "tired.py").write_text(TIRED)
+    tired = {"share": 0.5, "agent": {"use": f"{tmp_path}/tired.py:Tired"}}
+    twins = {"one": {"share": 0.5, "agent": {"use": "analytic"}}, "other": tired}
+    changes = {"population": twins, "plugin_errors": "skip", "executor": "per_user"}
+    changes["calibration"] = {"users": 20, "between": ("one", "other")}
+    with pytest.warns(ContractWarning, match="a second visit, of the calibration, is left out"):
+        found = runner.run(calibrated("tired", **changes)).report.calibrations["main"]
+    for name, metric in found.metrics.items():
+        assert metric.bias.mean == pytest.approx(0, abs=1e-12), name
 
 
 def test_if_everybody_is_calibrated_the_corrected_figure_is_that_of_the_costly_kind(calibrated):
