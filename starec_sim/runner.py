@@ -39,8 +39,9 @@ class RunResult(NamedTuple):
     digest: str
     """The same for the same experiment, seed, data and versions, also after a resume.
 
-    Neither concurrency nor executor matters, but for a local model: it rounds differently in
-    batches of another size, which seldom changes an answer.
+    Neither concurrency nor executor matters, but with a local model on a graphics card, or one that
+    transformers generates for: there sums are rounded by the size of the batch, which seldom
+    changes an answer.
     """
     report: RunReport
     ledger: Ledger

@@ -12,8 +12,9 @@ from starec_sim.settings import Settings
 class ExecutorSettings(Settings):
     """How the visits of a round are played.
 
-    It changes the speed, and no result but that of a local model: it rounds differently in batches
-    of another size, which seldom changes an answer.
+    It changes the speed and no result, but with a local model on a graphics card, or one that
+    transformers generates for: there sums are rounded by the size of the batch, which seldom
+    changes an answer.
     """
 
     use: Literal["per_user", "cohort", "processes", "ray"] = "per_user"

@@ -40,7 +40,7 @@ class CalibrationSample(NamedTuple):
 
     cheap: FloatArray
     """Of all users of the cheap kind, shape (N,)."""
-    cheap_too: FloatArray
+    cheap_of_sample: FloatArray
     """Of those users whom both kinds played, shape (n,)."""
     costly: FloatArray
     """Of the same users, as the costly kind plays them."""
@@ -48,7 +48,7 @@ class CalibrationSample(NamedTuple):
     @property
     def users(self) -> int:
         """How many users of the sample have a value, of the kind for which fewer have."""
-        return int(min(np.sum(~np.isnan(self.cheap_too)), np.sum(~np.isnan(self.costly))))
+        return int(min(np.sum(~np.isnan(self.cheap_of_sample)), np.sum(~np.isnan(self.costly))))
 
 
 class CalibratedMetric(NamedTuple):
@@ -79,9 +79,9 @@ def calibrated(samples: Sequence[CalibrationSample]) -> CalibratedMetric | None:
         return None
     biases, corrections, slopes = [], [], []
     for sample in used:
-        cheap_mean, cheap = _linear(sample.cheap_too)
+        cheap_mean, cheap = _linear(sample.cheap_of_sample)
         costly_mean, costly = _linear(sample.costly)
-        size = _ROUNDING * float(np.nanmax(np.abs([sample.cheap_too, sample.costly])))
+        size = _ROUNDING * float(np.nanmax(np.abs([sample.cheap_of_sample, sample.costly])))
         slope = _slope(cheap, costly) if sample.users >= REGRESSION_FROM else 1.0
         bias = cheap_mean - costly_mean
         moved = slope * (float(np.nanmean(sample.cheap)) - cheap_mean)
@@ -125,13 +125,13 @@ def _part(
         fitted: Numbers that were fitted to the sample, the mean included.
         size: Numbers up to this size are 0 but for rounding.
     """
-    n, of, freedom = len(linear), len(sample.cheap), sample.users - fitted
-    if n == of:
+    n, users, freedom = len(linear), len(sample.cheap), sample.users - fitted
+    if n == users:
         return _Part(mean, 0.0, max(freedom, 1))  # everybody was played by both
     if freedom < 1 or np.max(np.abs(linear)) <= size:
         # Equal values say nothing about how much others differ.
         return _Part(mean, math.nan, freedom)
-    variance = float(linear @ linear) / (n - fitted) / n * (1 - n / of)
+    variance = float(linear @ linear) / (n - fitted) / n * (1 - n / users)
     return _Part(mean, variance, freedom)
 
 

@@ -14,7 +14,7 @@ STRONGEST = 1.0
 """A wish this many stars above `nothing` gets the strongest action."""
 
 
-class Doable(NamedTuple):
+class PossibleAct(NamedTuple):
     """An action that needs no text of her own."""
 
     act: Act
@@ -36,17 +36,17 @@ def actions_on(
         worth: The stars that she expects of each.
         strengths: How much she wants each item, from 0; None for one that she did not choose.
     """
-    known = doable(task)
+    possible = possible_acts(task)
     times: dict[int, int] = {}
     done: dict[int, Action] = {}
     wishes = [(-wish, place) for place, wish in enumerate(strengths) if wish is not None]
     for wish, place in sorted(wishes):
-        strongest = min(len(known) - 1, int(-wish / STRONGEST * len(known)))
+        strongest = min(len(possible) - 1, int(-wish / STRONGEST * len(possible)))
         for at in range(strongest, -1, -1):
-            limit = known[at].at_most
+            limit = possible[at].at_most
             if limit is None or times.get(at, 0) < limit:
                 times[at] = times.get(at, 0) + 1
-                done[place] = _action(known[at], slate[place], worth[place])
+                done[place] = _action(possible[at], slate[place], worth[place])
                 break
     return tuple(done.get(place) or _skip(item) for place, item in enumerate(slate))
 
@@ -57,15 +57,15 @@ def _skip(item: int) -> Action:
     return Action(item)
 
 
-def _action(doable: Doable, item: int, worth: float) -> Action:
-    kind, value = doable.act
-    if doable.stars is not None:
-        value = float(min(doable.stars.high, max(doable.stars.low, round(worth))))
+def _action(possible: PossibleAct, item: int, worth: float) -> Action:
+    kind, value = possible.act
+    if possible.stars is not None:
+        value = float(min(possible.stars.high, max(possible.stars.low, round(worth))))
     return Action(item, kind, value)
 
 
 @lru_cache(maxsize=256)
-def doable(task: Task) -> tuple[Doable, ...]:
+def possible_acts(task: Task) -> tuple[PossibleAct, ...]:
     """Return what can be done with an item without a text, from the weakest interest on.
 
     An amount that is no number of stars is that of the action's example, as is one of several
@@ -81,7 +81,7 @@ def doable(task: Task) -> tuple[Doable, ...]:
             continue
         gives_stars = isinstance(argument, Amount) and argument.unit == STARS
         stars = argument if gives_stars and isinstance(argument, Amount) else None
-        found.append(Doable(_example(task, kind), stars, kind.at_most))
+        found.append(PossibleAct(_example(task, kind), stars, kind.at_most))
     if not found:
         names = ", ".join(kind.name for kind in task.actions)
         raise ConfigError(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from starec_agents.analytic.acts import actions_on, doable
+from starec_agents.analytic.acts import actions_on, possible_acts
 from starec_agents.analytic.choice import ChoiceSettings, order
 from starec_agents.analytic.taste import Attributes, learned_worth, padded, satiation
 from starec_sim.agent import MAX_PAGES, Call, endless_visit
@@ -186,7 +186,7 @@ class AnalyticAgent:
                 _ranking(visit.observation.slate, places)
                 for visit, places in zip(group, orders, strict=True)
             ]
-        doable(task)
+        possible_acts(task)
         chosen = config.choice.choose(wanted, draws[:, 1:])
         leaves = ~chosen.any(axis=1) & (draws[:, 0] < config.leaves)
         strengths = np.maximum(wanted - config.choice.nothing, 0.0).tolist()

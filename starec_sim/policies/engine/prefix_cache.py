@@ -150,9 +150,8 @@ class PrefixCache:
         """
         asked = queries.shape[2]
         if self._group == 1:
-            queries = padded_rows(
-                queries
-            )  # once; with several completions they are padded together
+            # Once; with several completions they are padded together.
+            queries = padded_rows(queries)
         rows, heads, share, size = queries.shape
         assert (rows, heads, size) == (self.rows, self._heads, self._size)
         answer_keys, answer_values = (cache[:rows] for cache in self._answers[layer])

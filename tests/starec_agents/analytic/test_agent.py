@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from starec_agents.analytic import AnalyticAgent
-from starec_agents.analytic.acts import actions_on, doable
+from starec_agents.analytic.acts import actions_on, possible_acts
 from starec_agents.analytic.taste import Attributes, learned_worth, padded, satiation
 from starec_sim.agent import Call, UnaskedPolicies
 from starec_sim.build import build_environment, load_dataset
@@ -185,9 +185,12 @@ def test_words_of_a_list_are_those_of_the_example_and_texts_are_never_written():
         ActionKind("tag", OneOf(("good", "bad"))),
         ActionKind("say", FreeText(9), optional=True),
     )
-    assert [each.act for each in doable(Task("tagging", kinds))] == [("tag", "good"), ("say", None)]
+    assert [each.act for each in possible_acts(Task("tagging", kinds))] == [
+        ("tag", "good"),
+        ("say", None),
+    ]
     with pytest.raises(ConfigError, match='every action of the task "notes" needs one: write'):
-        doable(Task("notes", (ActionKind("write", FreeText(9)),)))
+        possible_acts(Task("notes", (ActionKind("write", FreeText(9)),)))
 
 
 @pytest.mark.parametrize(
