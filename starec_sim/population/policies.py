@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from starec_sim.agent import NamedPolicies, Policies
 from starec_sim.types import CallKey, ExpectedAnswer, Messages, Node, Turn
+
+
+@runtime_checkable
+class HasKinds(Protocol):
+    """Policies that are others for each kind of users."""
+
+    def of_kind(self, kind: str) -> Policies:
+        """Return the policies of a kind."""
+        ...
+
+
+def of_kind(policies: Policies, kind: str) -> Policies:
+    """Return the policies of a kind; the same for all where they are not by kind."""
+    return policies.of_kind(kind) if isinstance(policies, HasKinds) else policies
 
 
 class PoliciesByKind:
@@ -45,8 +59,3 @@ class PoliciesByKind:
     ) -> Turn:
         """Fail: the policies of a kind are asked, see `of_kind`."""
         raise AssertionError("ask the policies of a kind: of_kind(policies, kind)")
-
-
-def of_kind(policies: Policies, kind: str) -> Policies:
-    """Return the policies of a kind; the same for all where they are not by kind."""
-    return policies.of_kind(kind) if isinstance(policies, PoliciesByKind) else policies
