@@ -131,12 +131,17 @@ class _PlayedRound:
         self._asked: dict[CallKey, asyncio.Task[Turn]] = {}
         self._starting: set[asyncio.Task[Connection]] = set()
         """Workers that are started. In a cluster one may wait long for its place."""
+        self._no_room: NoRoomError | None = None
+        """Why a worker was not replaced."""
 
     async def play(self) -> list[Visit | StarecError]:
         """Play all shards, and return the visits in order of user."""
+        used = min(self._workers, len(self._shards))
+        # A cluster may have become smaller: the others would hold the cores that these need.
+        await self._pool.keep(used)
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(min(self._workers, len(self._shards))):
+                for number in range(used):
                     group.create_task(self._work(number))
         except BaseExceptionGroup as failures:
             first = failures.exceptions[0]
@@ -145,8 +150,10 @@ class _PlayedRound:
             for task in self._asked.values():
                 task.cancel()
             await asyncio.gather(*self._asked.values(), return_exceptions=True)
-        if not self._is_played:
+        if draining() and not self._is_played:
             raise drained()
+        if self._no_room is not None and not self._is_played:
+            raise self._no_room
         return [visit for number in self._shards for visit in self._played[number]]
 
     async def _work(self, number: int) -> None:
@@ -168,9 +175,10 @@ class _PlayedRound:
                 if self._is_played and start.cancelled():
                     return  # the others needed no replacement
                 raise
-            except NoRoomError:
+            except NoRoomError as error:
                 if not self._pool.has_others(number):
                     raise
+                self._no_room = error
                 return  # they play on; the next round tries again
             except WorkerLost as lost:
                 place = await self._pool.lose(number)

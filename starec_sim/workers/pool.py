@@ -72,6 +72,11 @@ class WorkerPool:
         """Return whether there are workers besides this one."""
         return any(other != number for other in self._connections)
 
+    async def keep(self, count: int) -> None:
+        """End the workers with a number from `count` on."""
+        for number in [each for each in self._connections if each >= count]:
+            await self.lose(number)
+
     def world_of(self, environment: Environment) -> str:
         """Return the digest that the environments of workers must have; empty on one machine."""
         return environment_digest(environment) if self.transport.is_remote else ""

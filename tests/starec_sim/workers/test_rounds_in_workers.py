@@ -21,6 +21,7 @@ from starec_sim.errors import (
 from starec_sim.experiment import Experiment
 from starec_sim.runs.recorder import Recorder
 from starec_sim.workers import start, worker
+from starec_sim.workers.transport import NoRoomError
 from tests.starec_sim.workers.in_process import InProcess
 
 HERE = Path(__file__).parent
@@ -55,8 +56,10 @@ def experiment(tmp_path):
 def in_workers(monkeypatch):
     """Play with workers in this process; return what a function of the experiment returns."""
 
-    def in_workers(experiment, workers=2, lost_after=None, play=runner.run, **options):
-        transport = InProcess(workers, lost_after, **options)
+    def in_workers(
+        experiment, workers=2, lost_after=None, play=runner.run, kind=InProcess, **options
+    ):
+        transport = kind(workers, lost_after, **options)
         monkeypatch.setattr(start, "_transport", lambda *settings: transport)
         changed = experiment.model_copy(
             update={"executor": experiment.executor.model_copy(update={"use": "processes"})}
@@ -145,6 +148,37 @@ def test_a_worker_that_takes_no_answer_is_replaced_although_it_sends_nothing(
 def test_without_room_for_another_worker_those_that_are_left_play_on(experiment, in_workers, alone):
     result = in_workers(experiment(), lost_after={2: 4}, room=2)
     assert in_workers.transport.started == 2
+    assert result.digest == alone.digest
+
+
+class Shrinking(InProcess):
+    """A cluster of two cores. In round 2 it loses one, and the worker of number 0 on it."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._connections = []
+        self._shared = 0
+
+    async def start(self, number):
+        if self.open >= self._workers:
+            raise NoRoomError("the cluster is full")
+        self._connections.append(await super().start(number))
+        return self._connections[-1]
+
+    def share(self, state):
+        self._shared += 1
+        if self._shared == 2:
+            self._workers = 1
+            self._connections[0]._left = 0
+        return super().share(state)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_became_smaller_plays_on_in_the_room_that_is_left(
+    experiment, in_workers, alone
+):
+    result = in_workers(experiment(), kind=Shrinking)
+    assert in_workers.transport.started == 3
     assert result.digest == alone.digest
 
 
