@@ -244,6 +244,25 @@ def test_a_plug_in_that_fails_in_one_visit_is_left_out_there_too(experiment, in_
     assert here == there
 
 
+@pytest.mark.parametrize("policy", [LEXICAL, COUNTED], ids=["in the workers", "in the parent"])
+@pytest.mark.parametrize("record", ["everything", "decisions"])
+def test_a_second_question_under_one_key_is_refused(experiment, in_workers, policy, record):
+    agent = {"use": f"{HERE / 'counted_policy.py'}:TwiceAskingAgent"}
+    twice = experiment(policy, agent=agent, rounds=1, record=record)
+    with pytest.raises(ContractError, match=r"asked twice at user \d+, round 1, step 901") as error:
+        in_workers(twice)
+    assert "attempt" in error.value.hint
+
+
+def test_a_visit_that_is_played_again_and_asks_something_else_gets_no_earlier_answer(
+    experiment, in_workers
+):
+    agent = {"use": f"{HERE / 'counted_policy.py'}:OtherwiseAskingAgent"}
+    small = {"data": {"use": "synthetic", "users": 10, "items": 80}, "rounds": 1}
+    with pytest.raises(ContractError, match=r"asked another question at user \d+, round 1"):
+        in_workers(experiment(COUNTED, agent=agent, **small), lost_after={1: 5})
+
+
 def test_an_environment_that_cannot_be_restored_is_named_with_the_visitor(experiment, in_workers):
     world = {"use": f"{HERE / 'forgetful_world.py'}:ForgetfulWorld"}
     forgetful = experiment(environment=world, data=None, rounds=3)
