@@ -13,6 +13,8 @@ import os
 import socket
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +23,7 @@ from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.workers import compact
 from starec_sim.workers.messages import Begin, State
 from starec_sim.workers.transport import ONE_THREAD, NoRoomError, WorkerLost, import_path
-from starec_sim.workers.worker import Worker
+from starec_sim.workers.worker import Worker, as_in_a_run
 
 _START_S = 300.0
 """How long a worker may take to get its cores and to import starec-sim."""
@@ -57,9 +59,14 @@ class WorkerActor:
         self._messages: asyncio.Queue[bytes] = asyncio.Queue()
         self._worker = Worker(lambda message: self._messages.put_nowait(compact.dumps(message)))
         self._worker.repeat_warnings()
+        self._playing = ExitStack()
+        """Stays open until the actor ends."""
+        self._context = copy_context()
 
     async def ready(self) -> None:
-        """Return; then the actor runs."""
+        """Return when the actor can take messages."""
+        self._playing.enter_context(as_in_a_run())
+        self._context = copy_context()  # each method has its own one
 
     async def receive(self, data: bytes, state: State | None) -> None:
         """Take a message of the parent, and the state that belongs to it."""
@@ -67,7 +74,8 @@ class WorkerActor:
         if state is not None:
             # Arrays of the object store are read-only, and an environment may write into its own.
             message = replace(message, state={name: array.copy() for name, array in state.items()})
-        await self._worker.receive(message)
+        receiving = self._worker.receive(message)
+        await asyncio.create_task(receiving, context=self._context)
 
     async def messages(self) -> Any:
         """Yield what the worker sends, without end."""

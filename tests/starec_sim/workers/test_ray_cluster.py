@@ -1,0 +1,46 @@
+"""What is said to Ray, and what an actor does: without a cluster, and without Ray."""
+
+import asyncio
+import gc
+
+import pytest
+from langsmith.run_helpers import get_tracing_context
+
+from starec_sim.boundary import watch
+from starec_sim.workers import compact, ray_cluster
+from starec_sim.workers.messages import Drain
+
+
+@pytest.mark.parametrize("method", ["itself", "in a task"])
+def test_an_actor_plays_under_the_conditions_of_a_run(monkeypatch, method):
+    found = {}
+
+    class Worker:
+        def __init__(self, send):
+            pass
+
+        def repeat_warnings(self):
+            pass
+
+        async def receive(self, message):
+            if method == "in a task":
+                await asyncio.create_task(self.play())
+            else:
+                await self.play()
+
+        async def play(self):
+            found["traced"] = get_tracing_context()["enabled"]
+            found["threshold"] = gc.get_threshold()[0]
+            found["watched"] = watch._watching
+
+    async def play():
+        actor = ray_cluster.WorkerActor("no folder")
+        # Ray calls each method in a task of its own.
+        await asyncio.create_task(actor.ready())
+        await asyncio.create_task(actor.receive(compact.dumps(Drain()), None))
+        actor._playing.close()
+
+    monkeypatch.setattr(ray_cluster, "Worker", Worker)
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    asyncio.run(play())
+    assert found == {"traced": False, "threshold": 100_000, "watched": True}
