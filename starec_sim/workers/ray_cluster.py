@@ -12,6 +12,7 @@ import importlib
 import os
 import socket
 import threading
+import warnings
 from concurrent.futures import Future
 from contextlib import ExitStack
 from contextvars import copy_context
@@ -131,11 +132,16 @@ class RayCluster:
         self._settings = settings
         self._began = not ray.is_initialized()
         if not self._began:
+            if settings.address != ExecutorSettings().address:
+                warnings.warn(
+                    f"executor.address: {settings.address} is not used: this program is connected "
+                    "to a Ray cluster",
+                    stacklevel=2,
+                )
             return
         try:
-            address = None if settings.address == "local" else settings.address
             _check_answers(settings.address)
-            _connected(ray, address)
+            _connected(ray, settings.address)
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RunError(
                 f"executor.address: {settings.address}: there is no Ray cluster: {error}",
@@ -191,7 +197,7 @@ class RayCluster:
             self._ray.shutdown()
 
 
-def _connected(ray: Any, address: str | None) -> None:
+def _connected(ray: Any, address: str) -> None:
     """Connect to a cluster.
 
     In a thread, because Ray waits for minutes where a cluster has gone, and because it lets the

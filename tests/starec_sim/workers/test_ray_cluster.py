@@ -2,11 +2,14 @@
 
 import asyncio
 import gc
+import sys
+from types import SimpleNamespace
 
 import pytest
 from langsmith.run_helpers import get_tracing_context
 
 from starec_sim.boundary import watch
+from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.workers import compact, ray_cluster
 from starec_sim.workers.messages import Drain
 
@@ -44,3 +47,44 @@ def test_an_actor_plays_under_the_conditions_of_a_run(monkeypatch, method):
     monkeypatch.setenv("LANGSMITH_TRACING", "true")
     asyncio.run(play())
     assert found == {"traced": False, "threshold": 100_000, "watched": True}
+
+
+class Ray(SimpleNamespace):
+    """Stands in for the module, in a cluster of these resources."""
+
+    def __init__(self, **resources):
+        super().__init__(exceptions=SimpleNamespace(RayError=OSError), began=[])
+        self.resources = resources
+
+    def is_initialized(self):
+        return bool(self.began)
+
+    def init(self, address, **options):
+        self.began.append(address)
+
+    def cluster_resources(self):
+        return self.resources
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    def cluster(ray, **settings):
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        return ray_cluster.RayCluster(ExecutorSettings(use="ray", **settings))
+
+    return cluster
+
+
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_ray_is_given_the_word_that_starts_a_cluster_here(cluster, address):
+    ray = Ray()
+    cluster(ray, address=address)
+    assert ray.began == [address]
+
+
+def test_an_address_beside_a_cluster_that_is_joined_already_is_named(cluster):
+    ray = Ray()
+    ray.init("ray://other:10001")
+    with pytest.warns(UserWarning, match=r"executor\.address: local is not used"):
+        cluster(ray, address="local")
+    assert ray.began == ["ray://other:10001"]
