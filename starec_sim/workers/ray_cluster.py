@@ -149,10 +149,14 @@ class RayCluster:
             ) from None
 
     def workers(self) -> int:
-        """Return how many workers there should be; the cores of the cluster may change."""
+        """Return how many workers there should be; the resources of the cluster may change."""
         if self._settings.workers is not None:
             return self._settings.workers
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        has, gpus = self._ray.cluster_resources(), self._settings.gpus
+        places = int(has.get("CPU", 1))
+        if gpus:
+            places = min(places, int(has.get("GPU", 0) / gpus))
+        return max(1, places)
 
     async def start(self, number: int) -> RayConnection:
         """Start an actor; see `Transport`."""

@@ -88,3 +88,23 @@ def test_an_address_beside_a_cluster_that_is_joined_already_is_named(cluster):
     with pytest.warns(UserWarning, match=r"executor\.address: local is not used"):
         cluster(ray, address="local")
     assert ray.began == ["ray://other:10001"]
+
+
+@pytest.mark.parametrize(
+    ("cards", "settings", "workers"),
+    [
+        (1, {}, 16),
+        (1, {"gpus": 1}, 1),
+        (2, {"gpus": 0.25}, 8),
+        (8, {"gpus": 0.25}, 16),
+        (1, {"gpus": 1, "workers": 3}, 3),
+    ],
+)
+def test_there_are_no_more_workers_than_cores_and_cards_have_room_for(
+    cluster, cards, settings, workers
+):
+    assert cluster(Ray(CPU=16.0, GPU=float(cards)), **settings).workers() == workers
+
+
+def test_a_cluster_without_a_card_has_one_worker_whose_start_says_what_is_missing(cluster):
+    assert cluster(Ray(CPU=16.0), gpus=1).workers() == 1

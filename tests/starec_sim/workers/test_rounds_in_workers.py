@@ -151,6 +151,18 @@ def test_without_room_for_another_worker_those_that_are_left_play_on(experiment,
     assert result.digest == alone.digest
 
 
+@pytest.mark.slow
+def test_a_run_begins_with_the_workers_that_there_is_room_for(experiment, in_workers, alone):
+    result = in_workers(experiment(), 3, room=2)
+    assert in_workers.transport.started == 2
+    assert result.digest == alone.digest
+
+
+def test_a_run_does_not_begin_where_there_is_room_for_no_worker(experiment, in_workers):
+    with pytest.raises(NoRoomError, match="the cluster is full"):
+        in_workers(experiment(), 3, room=0)
+
+
 class Shrinking(InProcess):
     """A cluster of two cores. In round 2 it loses one, and the worker of number 0 on it."""
 
