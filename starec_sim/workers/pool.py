@@ -100,10 +100,13 @@ class WorkerPool:
         return self._places.pop(number, f"number {number + 1}")
 
     async def close(self) -> None:
-        """End all workers."""
-        for number in list(self._connections):
-            await self.lose(number)
-        await self.transport.close()
+        """End all workers, also when this is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in list(self._connections):
+                    group.create_task(self.lose(number))
+        finally:
+            await self.transport.close()
 
 
 def warn_or_raise(message: object) -> None:
