@@ -23,8 +23,8 @@ class ExecutorSettings(Settings):
     size: int = Field(default=256, ge=1, le=65_536)
     """Users of a cohort."""
     workers: int | None = Field(default=None, ge=1, le=4096)
-    """Processes; when empty, one for each core of this machine, or of the Ray cluster. On one
-    machine there are no more than `concurrency`."""
+    """Processes; when empty, one for each core of this machine, or of the Ray cluster; with `gpus`
+    no more than its cards have room for. On one machine there are no more than `concurrency`."""
     inside: Literal["per_user", "cohort"] = "per_user"
     """How a process plays its visits."""
     address: str = "auto"

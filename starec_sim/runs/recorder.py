@@ -35,7 +35,7 @@ from starec_sim.runs.round_rows import round_rows
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState, load_state, turns_after
-from starec_sim.runs.turns import insert_turn
+from starec_sim.runs.turns import asked_twice, insert_turn
 from starec_sim.types import CallKey, Item, Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64
@@ -275,10 +275,7 @@ class Recorder:
             try:
                 insert_turn(self._store, self._trial, key, turn)
             except sqlite3.IntegrityError as error:
-                raise ContractError(
-                    f"the agent asked twice at {key}",
-                    hint="count `attempt` up with every further question of a node in a step",
-                ) from error
+                raise asked_twice(key) from error
 
 
 def _kind(kinds: Sequence[str] | None, row: int) -> dict[str, str]:

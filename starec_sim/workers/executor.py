@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from starec_sim.agent import Policies
-from starec_sim.errors import PausedError, StarecError
+from starec_sim.errors import ContractError, PausedError, StarecError
 from starec_sim.executors.drain import drained, draining
 from starec_sim.executors.executor import RoundToPlay
 from starec_sim.policies.gateway import GatewayResources
 from starec_sim.population.policies import of_kind
 from starec_sim.runs.recorder import Recorder
-from starec_sim.types import NODES, CallKey, Node, Turn, Visit
+from starec_sim.types import NODES, CallKey, Messages, Node, Turn, Visit
 from starec_sim.workers.messages import (
     Answered,
     Ask,
@@ -128,25 +128,33 @@ class _PlayedRound:
             self._turns.setdefault(key.user, {})[key] = turn
         self._changed = asyncio.Event()
         """Set when shards were given back, or nothing is left to play."""
-        self._asked: dict[CallKey, asyncio.Task[Turn]] = {}
+        self._asked: dict[CallKey, tuple[Messages, asyncio.Task[Turn]]] = {}
         self._starting: set[asyncio.Task[Connection]] = set()
         """Workers that are started. In a cluster one may wait long for its place."""
+        self._no_room: NoRoomError | None = None
+        """Why a worker was not replaced."""
 
     async def play(self) -> list[Visit | StarecError]:
         """Play all shards, and return the visits in order of user."""
+        used = min(self._workers, len(self._shards))
+        # A cluster may have become smaller: the others would hold the cores that these need.
+        await self._pool.keep(used)
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(min(self._workers, len(self._shards))):
+                for number in range(used):
                     group.create_task(self._work(number))
         except BaseExceptionGroup as failures:
             first = failures.exceptions[0]
             raise first from first.__cause__
         finally:
-            for task in self._asked.values():
+            tasks = [task for _, task in self._asked.values()]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._asked.values(), return_exceptions=True)
-        if not self._is_played:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if draining() and not self._is_played:
             raise drained()
+        if self._no_room is not None and not self._is_played:
+            raise self._no_room
         return [visit for number in self._shards for visit in self._played[number]]
 
     async def _work(self, number: int) -> None:
@@ -168,9 +176,10 @@ class _PlayedRound:
                 if self._is_played and start.cancelled():
                     return  # the others needed no replacement
                 raise
-            except NoRoomError:
+            except NoRoomError as error:
                 if not self._pool.has_others(number):
                     raise
+                self._no_room = error
                 return  # they play on; the next round tries again
             except WorkerLost as lost:
                 place = await self._pool.lose(number)
@@ -251,9 +260,16 @@ class _PlayedRound:
             asked = of_kind(self._executor.policies, message.kind).ask(
                 key, message.messages, message.schema, message.expected
             )
-            self._asked[key] = asyncio.create_task(asked)
+            self._asked[key] = message.messages, asyncio.create_task(asked)
+        messages, task = self._asked[key]
         try:
-            turn = await asyncio.shield(self._asked[key])
+            if message.messages != messages:
+                raise ContractError(
+                    f"the agent asked another question at {key} when the visit was played again, "
+                    "because a worker was lost",
+                    hint="draw from call.seed only, and keep nothing outside of the memory",
+                )
+            turn = await asyncio.shield(task)
             self._turns.setdefault(key.user, {})[key] = turn
             # The worker has the question.
             answer = AskedTurn(message.number, replace(turn, messages=()))

@@ -10,7 +10,7 @@ from starec_sim.environment import Environment
 from starec_sim.errors import RunError
 from starec_sim.runs.digests import environment_digest
 from starec_sim.workers.messages import Failed, Ready, Setup, Warned
-from starec_sim.workers.transport import Connection, Transport, WorkerLost
+from starec_sim.workers.transport import Connection, NoRoomError, Transport, WorkerLost
 from starec_sim.workers.worker import versions
 
 
@@ -29,15 +29,24 @@ class WorkerPool:
         self._places: dict[int, str] = {}
 
     async def start(self) -> None:
-        """Start all workers and wait until they are built.
+        """Start all workers that there is room for, and wait until they are built.
 
         Raises:
+            NoRoomError: There is room for none.
             StarecError: One cannot be started or built.
         """
+        full: list[NoRoomError] = []
+
+        async def start(number: int) -> None:
+            try:
+                await self.worker(number)
+            except NoRoomError as error:
+                full.append(error)
+
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.transport.workers()):
-                    group.create_task(self.worker(number))
+                    group.create_task(start(number))
         except BaseExceptionGroup as failures:
             first = failures.exceptions[0]
             if isinstance(first, WorkerLost):
@@ -46,6 +55,8 @@ class WorkerPool:
                     hint="what it printed last says why; executor: per_user needs no workers",
                 )
             raise first from None
+        if full and not self._connections:
+            raise full[0]
 
     async def worker(self, number: int) -> Connection:
         """Return the connection to a worker; it is started and built if it is not there.
@@ -72,6 +83,11 @@ class WorkerPool:
         """Return whether there are workers besides this one."""
         return any(other != number for other in self._connections)
 
+    async def keep(self, count: int) -> None:
+        """End the workers with a number from `count` on."""
+        for number in [each for each in self._connections if each >= count]:
+            await self.lose(number)
+
     def world_of(self, environment: Environment) -> str:
         """Return the digest that the environments of workers must have; empty on one machine."""
         return environment_digest(environment) if self.transport.is_remote else ""
@@ -84,10 +100,13 @@ class WorkerPool:
         return self._places.pop(number, f"number {number + 1}")
 
     async def close(self) -> None:
-        """End all workers."""
-        for number in list(self._connections):
-            await self.lose(number)
-        await self.transport.close()
+        """End all workers, also when this is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in list(self._connections):
+                    group.create_task(self.lose(number))
+        finally:
+            await self.transport.close()
 
 
 def warn_or_raise(message: object) -> None:

@@ -12,13 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from starec_sim.boundary import watched_calls
-from starec_sim.executors.collection import rare_garbage_collection
-from starec_sim.executors.tracing import tracing
 from starec_sim.workers import compact
 from starec_sim.workers.messages import Begin
 from starec_sim.workers.processes import LENGTH_BYTES
-from starec_sim.workers.worker import Worker
+from starec_sim.workers.worker import Worker, as_in_a_run
 
 
 def main() -> None:
@@ -29,8 +26,7 @@ def main() -> None:
     # What a plug-in prints must not end up among the messages.
     to_parent = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
-    with tracing(False), rare_garbage_collection():
-        asyncio.run(_serve(sys.stdin.buffer, to_parent))
+    asyncio.run(_serve(sys.stdin.buffer, to_parent))
 
 
 async def _serve(from_parent: BinaryIO, to_parent: BinaryIO) -> None:
@@ -57,7 +53,7 @@ async def _serve(from_parent: BinaryIO, to_parent: BinaryIO) -> None:
     threading.Thread(target=read, daemon=True, name="starec-messages").start()
     worker = Worker(send)
     worker.repeat_warnings()
-    with watched_calls():
+    with as_in_a_run():
         while True:
             message = compact.loads(await messages.get())
             if isinstance(message, Begin):

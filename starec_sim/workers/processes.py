@@ -73,9 +73,15 @@ class ProcessConnection:
         self._to.close()
         try:
             await asyncio.wait_for(self._process.wait(), _END_S)
-        except (TimeoutError, asyncio.CancelledError):
-            self._process.kill()  # in the call of a plug-in that does not return
-            await self._process.wait()
+        except TimeoutError:
+            await self._kill()  # in the call of a plug-in that does not return
+        except asyncio.CancelledError:
+            await self._kill()
+            raise
+
+    async def _kill(self) -> None:
+        self._process.kill()
+        await self._process.wait()
 
 
 class Processes:

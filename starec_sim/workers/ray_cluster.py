@@ -12,7 +12,10 @@ import importlib
 import os
 import socket
 import threading
+import warnings
 from concurrent.futures import Future
+from contextlib import ExitStack
+from contextvars import copy_context
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +24,7 @@ from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.workers import compact
 from starec_sim.workers.messages import Begin, State
 from starec_sim.workers.transport import ONE_THREAD, NoRoomError, WorkerLost, import_path
-from starec_sim.workers.worker import Worker
+from starec_sim.workers.worker import Worker, as_in_a_run
 
 _START_S = 300.0
 """How long a worker may take to get its cores and to import starec-sim."""
@@ -57,9 +60,14 @@ class WorkerActor:
         self._messages: asyncio.Queue[bytes] = asyncio.Queue()
         self._worker = Worker(lambda message: self._messages.put_nowait(compact.dumps(message)))
         self._worker.repeat_warnings()
+        self._playing = ExitStack()
+        """Stays open until the actor ends."""
+        self._context = copy_context()
 
     async def ready(self) -> None:
-        """Return; then the actor runs."""
+        """Return when the actor can take messages."""
+        self._playing.enter_context(as_in_a_run())
+        self._context = copy_context()  # each method has its own one
 
     async def receive(self, data: bytes, state: State | None) -> None:
         """Take a message of the parent, and the state that belongs to it."""
@@ -67,7 +75,8 @@ class WorkerActor:
         if state is not None:
             # Arrays of the object store are read-only, and an environment may write into its own.
             message = replace(message, state={name: array.copy() for name, array in state.items()})
-        await self._worker.receive(message)
+        receiving = self._worker.receive(message)
+        await asyncio.create_task(receiving, context=self._context)
 
     async def messages(self) -> Any:
         """Yield what the worker sends, without end."""
@@ -123,11 +132,16 @@ class RayCluster:
         self._settings = settings
         self._began = not ray.is_initialized()
         if not self._began:
+            if settings.address != ExecutorSettings().address:
+                warnings.warn(
+                    f"executor.address: {settings.address} is not used: this program is connected "
+                    "to a Ray cluster",
+                    stacklevel=2,
+                )
             return
         try:
-            address = None if settings.address == "local" else settings.address
             _check_answers(settings.address)
-            _connected(ray, address)
+            _connected(ray, settings.address)
         except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
             raise RunError(
                 f"executor.address: {settings.address}: there is no Ray cluster: {error}",
@@ -135,10 +149,14 @@ class RayCluster:
             ) from None
 
     def workers(self) -> int:
-        """Return how many workers there should be; the cores of the cluster may change."""
+        """Return how many workers there should be; the resources of the cluster may change."""
         if self._settings.workers is not None:
             return self._settings.workers
-        return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        has, gpus = self._ray.cluster_resources(), self._settings.gpus
+        places = int(has.get("CPU", 1))
+        if gpus:
+            places = min(places, int(has.get("GPU", 0) / gpus))
+        return max(1, places)
 
     async def start(self, number: int) -> RayConnection:
         """Start an actor; see `Transport`."""
@@ -183,7 +201,7 @@ class RayCluster:
             self._ray.shutdown()
 
 
-def _connected(ray: Any, address: str | None) -> None:
+def _connected(ray: Any, address: str) -> None:
     """Connect to a cluster.
 
     In a thread, because Ray waits for minutes where a cluster has gone, and because it lets the

@@ -7,6 +7,8 @@ maps it: no array is copied before somebody writes into it, and what is written 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,8 +82,11 @@ class SharedStates:
 
     def _write(self, parent: Path, arrays: State, places: dict[str, _Place]) -> Path:
         if self._folder is None:
+            _remove_left_behind()
             self._folder = tempfile.TemporaryDirectory(
-                prefix="starec-", dir=parent, ignore_cleanup_errors=True
+                prefix=f"starec-{_namespace()}-{os.getpid()}-",
+                dir=parent,
+                ignore_cleanup_errors=True,
             )
         self._number += 1
         self._file = Path(self._folder.name) / str(self._number)
@@ -101,3 +106,34 @@ class SharedStates:
         if not keep_folder and self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def _remove_left_behind() -> None:
+    """Remove folders of this user whose process was killed together with its workers."""
+    namespace = _namespace()
+    if not namespace:
+        return
+    for folder in _MEMORY.glob(f"starec-{namespace}-*-*"):
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            is_own = folder.stat(follow_symlinks=False).st_uid == os.getuid()
+            if is_own and not _lives(int(folder.name.split("-")[2])):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _namespace() -> int:
+    """Return the namespace in which the id of this process is unique; 0 if it is not known.
+
+    Containers may share `/dev/shm` and have equal ids of processes.
+    """
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return 0
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

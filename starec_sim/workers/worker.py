@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from starec_sim.agent import Call, Policies
-from starec_sim.boundary import CheckedAgent, checked_agent
+from starec_sim.boundary import CheckedAgent, checked_agent, watched_calls
 from starec_sim.build import Builder, build_executor
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
+from starec_sim.executors.collection import rare_garbage_collection
 from starec_sim.executors.drain import drain
 from starec_sim.executors.executor import RoundToPlay
+from starec_sim.executors.tracing import tracing
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.plugin_code import allowed_code, changed_code
 from starec_sim.policies.gateway import Gateway, GatewayResources, Policy
@@ -44,6 +46,16 @@ from starec_sim.workers.policies import Outbox, ParentPolicies, WorkerPolicies
 def versions() -> dict[str, str]:
     """Return what has to be equal in all processes of a run."""
     return {"Python": platform.python_version(), **package_versions()}
+
+
+@contextmanager
+def as_in_a_run() -> Iterator[None]:
+    """Trace nothing, collect garbage rarely and watch the calls of plug-ins inside the block.
+
+    A worker receives its messages in such a block, on the event loop.
+    """
+    with tracing(False), rare_garbage_collection(), watched_calls():
+        yield
 
 
 class Worker:
@@ -188,7 +200,9 @@ class _Built:
                 node: self.builder.policy(specs[node], f"policies.{node}") for node in nodes
             }
             gateway = Gateway(here, Streams(begin.seed), outbox, begin.arm, self.resources)
-            kinds[kind] = WorkerPolicies(kind, begin.structured[kind], here, gateway, parent)
+            kinds[kind] = WorkerPolicies(
+                kind, begin.structured[kind], here, gateway, parent, outbox
+            )
         return PoliciesByKind(kinds) if arm.kinds else kinds[""]
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Plug-ins for tests: a policy that may cost money, and an agent that fails for one user."""
+"""Plug-ins for tests: a policy that may cost money, and agents that do what they may not."""
 
 from typing import ClassVar
 
@@ -18,4 +18,25 @@ class FailingAgent(StarAgent):
     async def visit(self, call):
         if call.user == 3:
             raise ValueError("no user 3")
+        return await super().visit(call)
+
+
+class TwiceAskingAgent(StarAgent):
+    """Asks two questions under one key."""
+
+    async def visit(self, call):
+        key = call.key(900, "slow")
+        for question in ("What do you like?", "What do you avoid?"):
+            await call.policies.ask(key, (("user", question),))
+        return await super().visit(call)
+
+
+class OtherwiseAskingAgent(StarAgent):
+    """Asks something else each time a visit is played."""
+
+    played = 0
+
+    async def visit(self, call):
+        type(self).played += 1
+        await call.policies.ask(call.key(900, "slow"), (("user", f"The {self.played}. time"),))
         return await super().visit(call)

@@ -1,5 +1,9 @@
 """What goes between processes arrives as it was: visits with their turns, and arrays of a state."""
 
+import os
+import signal
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,13 +25,16 @@ from starec_sim.types import (
     Verdict,
     Visit,
 )
-from starec_sim.workers import compact
+from starec_sim.workers import compact, shared_state
 from starec_sim.workers.messages import Answered, Failed, Ready
 from starec_sim.workers.policies import Outbox, with_turns
 from starec_sim.workers.pool import WorkerPool
 from starec_sim.workers.shared_state import SharedStates
 from starec_sim.workers.transport import WorkerLost
 from starec_sim.workers.worker import versions
+from tests.forked import fork, kill_self, wait
+
+NAMESPACE = Path("/proc/self/ns/pid")
 
 
 @settings(max_examples=20)
@@ -60,6 +67,54 @@ def test_what_one_process_writes_into_a_shared_state_stays_there():
     assert theirs["mood"].tolist() == [0, 0, 0]
     assert theirs["words"].tolist() == ["a", "bc"]
     states.close()
+
+
+@pytest.fixture
+def left_behind(tmp_path, monkeypatch):
+    """Return the folder of a process that was killed while it shared a state."""
+    monkeypatch.setattr(shared_state, "_MEMORY", tmp_path)
+
+    def share_and_die():
+        states = SharedStates()
+        states.share({"mood": np.zeros(3)})
+        kill_self()
+
+    assert wait(fork(share_and_die)) == -signal.SIGKILL
+    (folder,) = tmp_path.iterdir()
+    return folder
+
+
+@pytest.mark.skipif(not NAMESPACE.exists(), reason="without /proc nothing is removed")
+def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(left_behind):
+    namespace = NAMESPACE.stat().st_ino
+    others = [
+        left_behind.with_name(name)
+        for name in (
+            f"starec-{namespace}-{os.getppid()}-of_one_that_lives",
+            f"starec-{namespace + 1}-9999999-of_another_container",
+            f"starec-{namespace}-x-y",
+            "starec-of_whom",
+        )
+    ]
+    for folder in others:
+        folder.mkdir()
+    states = SharedStates()
+    file = states.share({"mood": np.ones(3)})
+    assert not left_behind.exists()
+    assert all(folder.exists() for folder in others)
+    other = SharedStates()
+    other.share({})
+    assert file.arrays()["mood"].tolist() == [1, 1, 1], "another run has left it alone"
+    other.close()
+    states.close()
+
+
+def test_what_another_user_shares_is_left_alone(left_behind, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: left_behind.stat().st_uid + 1)
+    states = SharedStates()
+    states.share({})
+    states.close()
+    assert left_behind.exists()
 
 
 def test_a_turn_travels_once_and_the_visit_refers_to_it():

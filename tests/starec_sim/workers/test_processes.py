@@ -1,5 +1,6 @@
 """Visits in worker processes: the same digest, whatever is killed, and nothing is left behind."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ import yaml
 
 from starec_sim import runner
 from starec_sim.experiment import Experiment, read_experiment
+from starec_sim.workers.pool import WorkerPool
+from starec_sim.workers.processes import Processes
 from tests.chat_endpoint import endpoint
 from tests.forked import fork, wait
 
@@ -103,3 +106,23 @@ def test_no_worker_and_no_file_outlives_a_parent_that_is_killed(experiment, tmp_
     while shared() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not shared(), "the last worker removes the shared state, then it ends"
+
+
+@pytest.mark.timeout(60)
+def test_ending_workers_that_do_not_answer_is_cancelled_and_all_are_ended():
+    before = children()
+
+    async def end():
+        transport = Processes(2)
+        transport.share({})
+        pool = WorkerPool(transport, None)
+        pool._connections.update({each: await transport.start(each) for each in range(2)})
+        for process in children() - before:
+            os.kill(int(process), signal.SIGSTOP)
+        ending = asyncio.create_task(pool.close())
+        await asyncio.sleep(0.2)
+        ending.cancel()
+        await asyncio.wait([ending])
+        return ending.cancelled(), children()
+
+    assert asyncio.run(end()) == (True, before)

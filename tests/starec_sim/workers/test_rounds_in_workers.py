@@ -21,6 +21,7 @@ from starec_sim.errors import (
 from starec_sim.experiment import Experiment
 from starec_sim.runs.recorder import Recorder
 from starec_sim.workers import start, worker
+from starec_sim.workers.transport import NoRoomError
 from tests.starec_sim.workers.in_process import InProcess
 
 HERE = Path(__file__).parent
@@ -55,8 +56,10 @@ def experiment(tmp_path):
 def in_workers(monkeypatch):
     """Play with workers in this process; return what a function of the experiment returns."""
 
-    def in_workers(experiment, workers=2, lost_after=None, play=runner.run, **options):
-        transport = InProcess(workers, lost_after, **options)
+    def in_workers(
+        experiment, workers=2, lost_after=None, play=runner.run, kind=InProcess, **options
+    ):
+        transport = kind(workers, lost_after, **options)
         monkeypatch.setattr(start, "_transport", lambda *settings: transport)
         changed = experiment.model_copy(
             update={"executor": experiment.executor.model_copy(update={"use": "processes"})}
@@ -149,6 +152,49 @@ def test_without_room_for_another_worker_those_that_are_left_play_on(experiment,
 
 
 @pytest.mark.slow
+def test_a_run_begins_with_the_workers_that_there_is_room_for(experiment, in_workers, alone):
+    result = in_workers(experiment(), 3, room=2)
+    assert in_workers.transport.started == 2
+    assert result.digest == alone.digest
+
+
+def test_a_run_does_not_begin_where_there_is_room_for_no_worker(experiment, in_workers):
+    with pytest.raises(NoRoomError, match="the cluster is full"):
+        in_workers(experiment(), 3, room=0)
+
+
+class Shrinking(InProcess):
+    """A cluster of two cores. In round 2 it loses one, and the worker of number 0 on it."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._connections = []
+        self._shared = 0
+
+    async def start(self, number):
+        if self.open >= self._workers:
+            raise NoRoomError("the cluster is full")
+        self._connections.append(await super().start(number))
+        return self._connections[-1]
+
+    def share(self, state):
+        self._shared += 1
+        if self._shared == 2:
+            self._workers = 1
+            self._connections[0]._left = 0
+        return super().share(state)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_became_smaller_plays_on_in_the_room_that_is_left(
+    experiment, in_workers, alone
+):
+    result = in_workers(experiment(), kind=Shrinking)
+    assert in_workers.transport.started == 3
+    assert result.digest == alone.digest
+
+
+@pytest.mark.slow
 def test_a_shard_that_loses_two_workers_pauses_the_run(experiment, in_workers, alone, tmp_path):
     with pytest.raises(PausedError, match=r"exit code 9 in round 1, while it played users in rows"):
         in_workers(experiment(), 1, {1: 2, 2: 2})
@@ -208,6 +254,25 @@ def test_a_plug_in_that_fails_in_one_visit_is_left_out_there_too(experiment, in_
     with pytest.warns(ContractWarning, match="no user 3"):
         here, there = runner.run(skipped).digest, in_workers(skipped).digest
     assert here == there
+
+
+@pytest.mark.parametrize("policy", [LEXICAL, COUNTED], ids=["in the workers", "in the parent"])
+@pytest.mark.parametrize("record", ["everything", "decisions"])
+def test_a_second_question_under_one_key_is_refused(experiment, in_workers, policy, record):
+    agent = {"use": f"{HERE / 'counted_policy.py'}:TwiceAskingAgent"}
+    twice = experiment(policy, agent=agent, rounds=1, record=record)
+    with pytest.raises(ContractError, match=r"asked twice at user \d+, round 1, step 901") as error:
+        in_workers(twice)
+    assert "attempt" in error.value.hint
+
+
+def test_a_visit_that_is_played_again_and_asks_something_else_gets_no_earlier_answer(
+    experiment, in_workers
+):
+    agent = {"use": f"{HERE / 'counted_policy.py'}:OtherwiseAskingAgent"}
+    small = {"data": {"use": "synthetic", "users": 10, "items": 80}, "rounds": 1}
+    with pytest.raises(ContractError, match=r"asked another question at user \d+, round 1"):
+        in_workers(experiment(COUNTED, agent=agent, **small), lost_after={1: 5})
 
 
 def test_an_environment_that_cannot_be_restored_is_named_with_the_visitor(experiment, in_workers):
