@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +23,12 @@ from starec_sim.build import Builder
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError
-from starec_sim.events import RunEvents
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.population.kinds import kinds_of
+from starec_sim.round_watch import InFlight, RoundTimes, RoundWatch
 from starec_sim.runner import play_trials
 from starec_sim.runs import queries
 from starec_sim.runs.levels import RecordLevel
@@ -38,7 +37,7 @@ from starec_sim.runs.manifest import new_manifest
 from starec_sim.runs.queries import RoundCalls
 from starec_sim.runs.reader import Reader, reading
 from starec_sim.trials import Trials
-from starec_sim.types import FloatArray, User, Visit
+from starec_sim.types import FloatArray, User
 
 _LAST_ROUNDS = 2
 """Number of rounds at the end of a dry run from which the other rounds are estimated."""
@@ -127,7 +126,7 @@ def _dry_run(
         chosen.append(_FewVisitors(environment, users))
         return chosen[-1]
 
-    trials, watch = Trials(part, choose_few, datasets), _Stopwatch()
+    trials, watch = Trials(part, choose_few, datasets), RoundWatch()
     trials.builder.versions()  # loads weights, which is no part of the time of a round
     phrases = trials.builder.phrases()
     with tempfile.TemporaryDirectory() as place:
@@ -136,7 +135,7 @@ def _dry_run(
         # Calls are counted in the record, and one of metrics alone has none.
         level: RecordLevel = "everything" if part.record == "everything" else "decisions"
         with open_run(folder, phrases=phrases, gateway=part.gateway, level=level) as run:
-            watch.record_bytes = run.store.size_bytes
+            watch.record_bytes, watch.limiters = run.store.size_bytes, run.resources.limiters
             play_trials(run, trials, watch)
         with reading(folder) as reader:
             arms = [
@@ -270,65 +269,11 @@ class _FewVisitors:
         return len(self._environment.begin_round(round))
 
 
-class _Round(NamedTuple):
-    """CPU seconds of a round."""
-
-    visits: float
-    overhead: float
-    """Of the environment and the record."""
-
-
-class _Stopwatch(RunEvents):
-    """Measures the CPU time of rounds, by trial, and how long it takes on a busy machine."""
-
-    def __init__(self) -> None:
-        self.rounds: list[list[_Round]] = []
-        self._marks = [_clocks()] * 3
-        self._alone = np.zeros(2)
-        """CPU time and wall time in which no policy is asked."""
-        self.record_bytes: Callable[[], int] = int
-        """Returns the size of the record."""
-        self.added_bytes = 0
-        """By the rounds of all trials."""
-        self._bytes_before = 0
-
-    def slowdown(self) -> float:
-        """Return wall time by CPU time where no policy is asked; at least 1."""
-        cpu_s, wall_s = self._alone.tolist()
-        return max(1.0, wall_s / cpu_s) if cpu_s else 1.0
-
-    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        self.rounds.append([])
-        self._marks = [_clocks()] * 3
-
-    def round_started(self, round: int, visitors: int) -> None:
-        self._bytes_before = self.record_bytes()
-        self._marks[1:] = [_clocks()] * 2
-
-    def visit_finished(self, visit: Visit) -> None:
-        self._marks[2] = _clocks()
-
-    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
-        self.added_bytes += self.record_bytes() - self._bytes_before
-        before, ready, over = self._marks
-        now = _clocks()
-        visits = over - ready
-        alone = now - before - visits
-        self._alone += alone
-        self.rounds[-1].append(_Round(float(visits[0]), float(alone[0])))
-        self._marks[0] = now
-
-
-def _clocks() -> FloatArray:
-    """Return the CPU time of this process and the wall time, in seconds."""
-    return np.array([time.process_time(), time.monotonic()])
-
-
 def _arm(
     reader: Reader,
     trial: int,
     few: _FewVisitors,
-    watched: Sequence[_Round],
+    watched: Sequence[RoundTimes],
     variant: Experiment,
     rounds: int,
 ) -> TrialCosts:
@@ -342,11 +287,16 @@ def _arm(
             continue
         calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
         scale = visitors / played
-        # Calls of models run at the same time; computation does not.
-        together = max(1, min(variant.concurrency, visitors))
-        waiting = scale * latency * (calls / asked if asked else 0) / together
         scaled = [scale * number for number in (calls, tokens_in, tokens_out, usd)]
-        waiting = max(waiting, _paced(variant, *scaled[:3]))
+        # Calls of models run at the same time; computation does not. What a cache answered is
+        # counted as if a model had.
+        by_model = scale * calls / asked if asked else 0.0
+        together = max(1, min(variant.concurrency, visitors))
+        waiting = max(
+            by_model * latency / together,
+            by_model * _answering(times.in_flight, together),
+            _paced(variant, *scaled[:3]),
+        )
         visits_s = scale * times.visits
         seconds = max(visits_s, waiting) + times.overhead
         # In the order of `TrialCosts`.
@@ -357,6 +307,18 @@ def _arm(
     for at in range(len(watched), rounds):
         total = total + last.mean(axis=0) * (few.count(at) / base if base else 0.0)
     return TrialCosts(*total.tolist())
+
+
+def _answering(in_flight: Sequence[InFlight], together: int) -> float:
+    """Return the least time in seconds for these calls, with no more at once than allowed.
+
+    Args:
+        in_flight: The calls to each endpoint.
+        together: The most calls at once to all endpoints.
+    """
+    return max(
+        (each.seconds / min(together, each.most or together) for each in in_flight), default=0.0
+    )
 
 
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:

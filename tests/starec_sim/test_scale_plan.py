@@ -152,3 +152,37 @@ def test_a_dataset_is_read_once_for_all_arms_and_kinds(experiment, monkeypatch):
 def _users(experiment):
     (arm,) = experiment.resolve().values()
     return Builder().environment(arm, 0).users
+
+
+SLOW = """
+import asyncio
+
+from starec_sim.policies.lexical import LexicalPolicy
+
+
+class Slow(LexicalPolicy):
+    max_in_flight: int = 64
+
+    async def _agenerate(self, *args, **settings):
+        await asyncio.sleep(0.02)
+        return await super()._agenerate(*args, **settings)
+"""
+
+
+@pytest.mark.parametrize("one_at_once", [{"limits": {"in_flight": 1}}, {"max_in_flight": 1}])
+@pytest.mark.parametrize("play", [1, 4])
+def test_calls_wait_for_each_other_where_a_policy_takes_few_at_once(
+    experiment, tmp_path, one_at_once, play
+):
+    (tmp_path / "slow.py").write_text(SLOW)
+    policy = {"use": f"{tmp_path / 'slow.py'}:Slow"}
+
+    def waiting(changes):
+        policies = {"fast": {**policy, **changes}, "slow": "lexical"}
+        agent = {"use": "star", "gate": {"when": "never"}}
+        few = experiment(policies=policies, agent=agent, rounds=1)
+        (costs,) = dry_run(few, play, 1).trials
+        return costs.waiting_s / costs.calls
+
+    assert waiting({}) < 0.01
+    assert 0.02 <= waiting(one_at_once) < 0.04
