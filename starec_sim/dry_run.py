@@ -51,13 +51,14 @@ class TrialCosts(NamedTuple):
     tokens_out: float = 0.0
     usd: float = 0.0
     seconds: float = 0.0
-    """Of the rounds, each as long as the slower of `visits_s` and `waiting_s`, and `overhead_s`."""
+    """Of the rounds in one process, which records visits while it waits for models."""
     visits_s: float = 0.0
     """CPU time of the visits."""
     waiting_s: float = 0.0
     """Wall time in which answers of models are waited for, if nothing else takes time."""
     overhead_s: float = 0.0
-    """CPU time of the environment, the metrics and the record, which one process does."""
+    """CPU time of what one process does: environment, metrics and record. With workers, it takes
+    the visits from them, too."""
     visits: float = 0.0
 
 
@@ -126,7 +127,8 @@ def _dry_run(
         chosen.append(_FewVisitors(environment, users))
         return chosen[-1]
 
-    trials, watch = Trials(part, choose_few, datasets), RoundWatch()
+    watch = RoundWatch(experiment.executor.has_workers)
+    trials = Trials(part, choose_few, datasets, watch.recorder)
     trials.builder.versions()  # loads weights, which is no part of the time of a round
     phrases = trials.builder.phrases()
     with tempfile.TemporaryDirectory() as place:
@@ -283,7 +285,8 @@ def _arm(
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
         if not played:
-            each[at] = TrialCosts(seconds=times.overhead, overhead_s=times.overhead)
+            overhead_s = times.before + times.after
+            each[at] = TrialCosts(seconds=overhead_s, overhead_s=overhead_s)
             continue
         calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
         scale = visitors / played
@@ -297,10 +300,11 @@ def _arm(
             by_model * _answering(times.in_flight, together),
             _paced(variant, *scaled[:3]),
         )
-        visits_s = scale * times.visits
-        seconds = max(visits_s, waiting) + times.overhead
+        visits_s, recording_s = scale * times.visits, scale * times.recording
+        rest_s = times.before + scale * times.after
+        seconds = max(visits_s + recording_s, waiting) + rest_s
         # In the order of `TrialCosts`.
-        each[at] = (*scaled, seconds, visits_s, waiting, times.overhead, visitors)
+        each[at] = (*scaled, seconds, visits_s, waiting, rest_s + recording_s, visitors)
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
     base = np.mean(few.visitors[-_LAST_ROUNDS:])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 from starec_sim.events import RunEvents
 from starec_sim.policies.gateway.rate_limiter import RateLimiter
+from starec_sim.runs.recorder import Recorder
+from starec_sim.runs.session import Session
+from starec_sim.runs.store import Store
 from starec_sim.types import FloatArray, Visit
+from starec_sim.workers import compact
 
 
 class InFlight(NamedTuple):
@@ -25,19 +30,30 @@ class InFlight(NamedTuple):
 class RoundTimes(NamedTuple):
     """CPU seconds of a round."""
 
+    before: float
+    """Of what begins a round, which is done for all its visitors."""
     visits: float
-    overhead: float
-    """Of the environment and the record."""
+    recording: float
+    """Of what one process does with each visit while others are played: it takes them from the
+    workers, if there are any, and hashes and records them."""
+    after: float
+    """Of what ends a round, for the visits that are played: environment, metrics and record."""
     in_flight: Sequence[InFlight] = ()
     """One for each endpoint."""
 
 
 class RoundWatch(RunEvents):
-    """Measures the CPU time of rounds, by trial, and how long it takes on a busy machine."""
+    """Measures the CPU time of rounds, by trial, and how long it takes on a busy machine.
 
-    def __init__(self) -> None:
+    Args:
+        workers: Whether the run that is planned has workers, which send visits to one process.
+    """
+
+    def __init__(self, workers: bool = False) -> None:
+        self._workers = workers
         self.rounds: list[list[RoundTimes]] = []
-        self._marks = [_clocks()] * 3
+        self._recording_s = 0.0
+        self._marks = [self._clocks()] * 3
         self._alone = np.zeros(2)
         """CPU time and wall time in which no policy is asked."""
         self.record_bytes: Callable[[], int] = int
@@ -54,29 +70,55 @@ class RoundWatch(RunEvents):
         cpu_s, wall_s = self._alone.tolist()
         return max(1.0, wall_s / cpu_s) if cpu_s else 1.0
 
+    def recorder(self, store: Store, trial: int, session: Session) -> Recorder:
+        """Return a recorder of a trial whose work on visits is measured."""
+        return _MeasuredRecorder(self, store, trial, session)
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Count what the block does as recording."""
+        start = time.thread_time()
+        try:
+            yield
+        finally:
+            self._recording_s += time.thread_time() - start
+
     def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
         """Begin a new list of rounds."""
         self.rounds.append([])
-        self._marks = [_clocks()] * 3
+        self._marks = [self._clocks()] * 3
 
     def round_started(self, round: int, visitors: int) -> None:
         """Note that the visits begin."""
         self._bytes_before = self.record_bytes()
-        self._marks[1:] = [_clocks()] * 2
+        self._marks[1:] = [self._clocks()] * 2
 
     def visit_finished(self, visit: Visit) -> None:
         """Note the end of what may be the last visit."""
-        self._marks[2] = _clocks()
+        if self._workers:
+            sent = compact.dumps(visit)  # a worker does this
+            with self.recording():
+                compact.loads(sent)
+                compact.dumps(visit.steps[-1].memory)  # is sent to the worker of the next visit
+        self._marks[2] = self._clocks()
 
     def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
         """Note what the round took."""
         self.added_bytes += self.record_bytes() - self._bytes_before
         before, ready, over = self._marks
-        now = _clocks()
-        visits = over - ready
-        alone = now - before - visits
-        self._alone += alone
-        self.rounds[-1].append(RoundTimes(float(visits[0]), float(alone[0]), self._in_flight()))
+        now = self._clocks()
+        begin, visits, end = ready - before, over - ready, now - over
+        self._alone += (begin + end)[:2]
+        cpu_s, recording_s = float(visits[0]), float(visits[2])
+        self.rounds[-1].append(
+            RoundTimes(
+                float(begin[0]),
+                cpu_s - recording_s,
+                recording_s,
+                float(end[0]),
+                self._in_flight(),
+            )
+        )
         self._marks[0] = now
 
     def _in_flight(self) -> list[InFlight]:
@@ -88,7 +130,31 @@ class RoundWatch(RunEvents):
             for limiter in limiters
         ]
 
+    def _clocks(self) -> FloatArray:
+        """Return CPU time of this process, wall time, and CPU time of recording, in seconds."""
+        return np.array([time.process_time(), time.monotonic(), self._recording_s])
 
-def _clocks() -> FloatArray:
-    """Return the CPU time of this process and the wall time, in seconds."""
-    return np.array([time.process_time(), time.monotonic()])
+
+class _MeasuredRecorder(Recorder):
+    """A recorder whose work on visits that are not committed yet is measured.
+
+    Args:
+        watch: Measures it.
+        store: The record of the run.
+        trial: The number of the trial.
+        session: Written with each commit.
+    """
+
+    def __init__(self, watch: RoundWatch, store: Store, trial: int, session: Session) -> None:
+        super().__init__(store, trial, session)
+        self._watch = watch
+
+    def take(self, visit: Visit) -> Visit:
+        """Take a finished visit; see `Recorder`."""
+        with self._watch.recording():
+            return super().take(visit)
+
+    def flush(self) -> None:
+        """Commit the turns that are pending."""
+        with self._watch.recording():
+            super().flush()

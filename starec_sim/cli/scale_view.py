@@ -76,7 +76,8 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         f"{plan.measured_users:,} users. Assumed: everything grows in proportion to the users, so "
         "an experiment of few users overstates what a round takes once; "
         "cores are as fast as this one; models answer as fast as in the dry run at any load; "
-        "metrics and record of a visit that was not played take no time (--play N plays more). "
+        "all visits take as long as those that were played (--play N plays more), and so does what "
+        "ends a round, which overstates a recommender that is fitted there. "
         f"Memory of a user: {bytes_text(AT_REST_BYTES)} at rest and {bytes_text(AT_PEAK_BYTES)} in "
         f"a round, as measured with a feed (docs/performance.md).{starts}{recorded}"
     )

@@ -1,5 +1,7 @@
 """A plan for many users is the measured dry run in proportion, and says what this machine lacks."""
 
+import time
+
 import pytest
 
 from starec_environments.datasets.synthetic import Synthetic
@@ -7,7 +9,9 @@ from starec_sim import scale_plan
 from starec_sim.build import Builder
 from starec_sim.dry_run import dry_run
 from starec_sim.experiment import Experiment
+from starec_sim.runs.recorder import Recorder
 from starec_sim.scale_plan import ScalePlan, bytes_text, plan_scale
+from starec_sim.workers import compact
 
 
 @pytest.fixture
@@ -186,3 +190,36 @@ def test_calls_wait_for_each_other_where_a_policy_takes_few_at_once(
 
     assert waiting({}) < 0.01
     assert 0.02 <= waiting(one_at_once) < 0.04
+
+
+@pytest.mark.parametrize("method", ["take", "flush", "commit_round"])
+def test_what_one_process_does_for_each_visit_is_no_time_of_visits_and_grows_with_them(
+    experiment, monkeypatch, method
+):
+    """A flush writes the turns of all visits, a commit the visits: here one of each for a visit."""
+    original = getattr(Recorder, method)
+
+    def longer(self, *args, **settings):
+        _compute(0.05)
+        return original(self, *args, **settings)
+
+    monkeypatch.setattr(Recorder, method, longer)
+    (costs,) = dry_run(experiment(rounds=1), 1, 1).trials
+    assert costs.visits == 8
+    assert costs.overhead_s >= 8 * 0.05
+    assert costs.visits_s < 8 * 0.05
+
+
+def test_one_process_takes_the_visits_from_workers(experiment, monkeypatch):
+    loads = compact.loads
+    monkeypatch.setattr(compact, "loads", lambda data: (_compute(0.05), loads(data))[1])
+    (alone,) = dry_run(experiment(rounds=1), 2, 1).trials
+    (of_workers,) = dry_run(experiment(rounds=1, executor="processes"), 2, 1).trials
+    assert of_workers.overhead_s >= 8 * 0.05 > alone.overhead_s
+    assert of_workers.visits_s < 8 * 0.05
+
+
+def _compute(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
