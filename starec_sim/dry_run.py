@@ -28,14 +28,10 @@ from starec_sim.experiment import Arm, Experiment
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.population.kinds import kinds_of
-from starec_sim.round_watch import InFlight, RoundTimes, RoundWatch
+from starec_sim.round_watch import InFlight, MeasuredRound, RoundWatch
 from starec_sim.runner import play_trials
-from starec_sim.runs import queries
-from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.lifecycle import create_run, open_run
 from starec_sim.runs.manifest import new_manifest
-from starec_sim.runs.queries import RoundCalls
-from starec_sim.runs.reader import Reader, reading
 from starec_sim.trials import Trials
 from starec_sim.types import FloatArray, User
 
@@ -134,22 +130,19 @@ def _dry_run(
     with tempfile.TemporaryDirectory() as place:
         manifest = new_manifest("run", part.name, [part.seed])
         folder = create_run(Path(place), manifest, "", part.seed)
-        # Calls are counted in the record, and one of metrics alone has none.
-        level: RecordLevel = "everything" if part.record == "everything" else "decisions"
-        with open_run(folder, phrases=phrases, gateway=part.gateway, level=level) as run:
+        with open_run(folder, phrases=phrases, gateway=part.gateway, level=part.record) as run:
             watch.record_bytes, watch.limiters = run.store.size_bytes, run.resources.limiters
             play_trials(run, trials, watch)
-        with reading(folder) as reader:
-            arms = [
-                _arm(reader, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
-                for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
-            ]
-            played = queries.counts(reader.db)["turns"]
     return DryRun(
-        arms,
+        [
+            _arm(few, rounds_of_arm, arm.experiment, experiment.rounds)
+            for few, rounds_of_arm, arm in zip(
+                chosen, watch.rounds, trials.arms.values(), strict=True
+            )
+        ],
         max(few.users for few in chosen),
         sum(sum(few.played) for few in chosen),
-        played,
+        sum(each.calls.calls for rounds_of_arm in watch.rounds for each in rounds_of_arm),
         watch.added_bytes,
         watch.slowdown(),
         _unpriced([arm.experiment for arm in trials.arms.values()]),
@@ -272,15 +265,12 @@ class _FewVisitors:
 
 
 def _arm(
-    reader: Reader,
-    trial: int,
     few: _FewVisitors,
-    watched: Sequence[RoundTimes],
+    watched: Sequence[MeasuredRound],
     variant: Experiment,
     rounds: int,
 ) -> TrialCosts:
     """Return what one trial of an arm takes."""
-    calls_of = queries.calls_by_round(reader.db, trial)
     each = np.zeros((len(watched), len(TrialCosts._fields)))
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
@@ -288,7 +278,7 @@ def _arm(
             overhead_s = times.before + times.after
             each[at] = TrialCosts(seconds=overhead_s, overhead_s=overhead_s)
             continue
-        calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
+        calls, tokens_in, tokens_out, usd, latency, asked = times.calls
         scale = visitors / played
         scaled = [scale * number for number in (calls, tokens_in, tokens_out, usd)]
         # Calls of models run at the same time; computation does not. What a cache answered is

@@ -14,7 +14,7 @@ from starec_sim.policies.gateway.rate_limiter import RateLimiter
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
-from starec_sim.types import FloatArray, Visit
+from starec_sim.types import CallKey, FloatArray, Turn, Visit
 from starec_sim.workers import compact
 
 
@@ -27,8 +27,34 @@ class InFlight(NamedTuple):
     """The most calls in flight at once; None for no limit."""
 
 
-class RoundTimes(NamedTuple):
-    """CPU seconds of a round."""
+class RoundCalls(NamedTuple):
+    """The calls of policies in a round, summed."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+    """Of the calls that have a price."""
+    latency_s: float = 0.0
+    """Of the calls that a model answered."""
+    answered_by_model: int = 0
+    """Calls that neither a cache nor a recording answered."""
+
+    def plus(self, turn: Turn) -> RoundCalls:
+        """Return these calls and one more."""
+        by_model = turn.source == "model"
+        return RoundCalls(
+            self.calls + 1,
+            self.tokens_in + (turn.tokens_in or 0),
+            self.tokens_out + (turn.tokens_out or 0),
+            self.usd + (turn.cost_usd or 0.0),
+            self.latency_s + (turn.latency_s if by_model else 0.0),
+            self.answered_by_model + by_model,
+        )
+
+
+class MeasuredRound(NamedTuple):
+    """CPU seconds of a round, and its calls."""
 
     before: float
     """Of what begins a round, which is done for all its visitors."""
@@ -38,7 +64,8 @@ class RoundTimes(NamedTuple):
     workers, if there are any, and hashes and records them."""
     after: float
     """Of what ends a round, for the visits that are played: environment, metrics and record."""
-    in_flight: Sequence[InFlight] = ()
+    calls: RoundCalls
+    in_flight: Sequence[InFlight]
     """One for each endpoint."""
 
 
@@ -51,8 +78,9 @@ class RoundWatch(RunEvents):
 
     def __init__(self, workers: bool = False) -> None:
         self._workers = workers
-        self.rounds: list[list[RoundTimes]] = []
+        self.rounds: list[list[MeasuredRound]] = []
         self._recording_s = 0.0
+        self._calls = RoundCalls()
         self._marks = [self._clocks()] * 3
         self._alone = np.zeros(2)
         """CPU time and wall time in which no policy is asked."""
@@ -71,8 +99,12 @@ class RoundWatch(RunEvents):
         return max(1.0, wall_s / cpu_s) if cpu_s else 1.0
 
     def recorder(self, store: Store, trial: int, session: Session) -> Recorder:
-        """Return a recorder of a trial whose work on visits is measured."""
+        """Return a recorder of a trial whose calls are counted and whose work is measured."""
         return _MeasuredRecorder(self, store, trial, session)
+
+    def count(self, turn: Turn) -> None:
+        """Count a call. It is not counted in the record, which may have no calls."""
+        self._calls = self._calls.plus(turn)
 
     @contextmanager
     def recording(self) -> Iterator[None]:
@@ -111,14 +143,16 @@ class RoundWatch(RunEvents):
         self._alone += (begin + end)[:2]
         cpu_s, recording_s = float(visits[0]), float(visits[2])
         self.rounds[-1].append(
-            RoundTimes(
+            MeasuredRound(
                 float(begin[0]),
                 cpu_s - recording_s,
                 recording_s,
                 float(end[0]),
+                self._calls,
                 self._in_flight(),
             )
         )
+        self._calls = RoundCalls()
         self._marks[0] = now
 
     def _in_flight(self) -> list[InFlight]:
@@ -136,10 +170,10 @@ class RoundWatch(RunEvents):
 
 
 class _MeasuredRecorder(Recorder):
-    """A recorder whose work on visits that are not committed yet is measured.
+    """A recorder whose calls are counted, and whose work before a commit is measured.
 
     Args:
-        watch: Measures it.
+        watch: Counts and measures.
         store: The record of the run.
         trial: The number of the trial.
         session: Written with each commit.
@@ -148,6 +182,11 @@ class _MeasuredRecorder(Recorder):
     def __init__(self, watch: RoundWatch, store: Store, trial: int, session: Session) -> None:
         super().__init__(store, trial, session)
         self._watch = watch
+
+    def add(self, key: CallKey, turn: Turn) -> None:
+        """Take a new turn; see `Recorder`."""
+        self._watch.count(turn)
+        super().add(key, turn)
 
     def take(self, visit: Visit) -> Visit:
         """Take a finished visit; see `Recorder`."""

@@ -68,7 +68,7 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
     recorded = {
         "everything": "",
         "decisions": " The record of many visits is compressed better than that of a few.",
-        "metrics": " The record is measured at `decisions`, so that of `metrics` is smaller.",
+        "metrics": " The record keeps one memory of each user, so that of many rounds is smaller.",
     }[experiment.record]
     starts = " Starting the workers takes a few seconds more." if plan.worker_bytes else ""
     return (

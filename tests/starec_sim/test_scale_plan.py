@@ -64,6 +64,16 @@ def test_a_record_larger_than_the_disk_is_named(experiment):
     assert scale_plan._warnings(experiment(), 0, 0) == ()
 
 
+def test_a_record_of_metrics_is_measured_and_cannot_be_made_smaller(experiment):
+    decisions, metrics = (dry_run(experiment(record=r), 8, 3) for r in ("decisions", "metrics"))
+    assert metrics.played == decisions.played > 0
+    assert metrics.trials[0].calls == decisions.trials[0].calls
+    assert metrics.trials[0].tokens_in == decisions.trials[0].tokens_in > 0
+    assert 0 < metrics.record_bytes < decisions.record_bytes
+    (warning,) = scale_plan._warnings(experiment(record="metrics"), 1e18, 0)
+    assert warning.endswith("set runs_dir to a larger disk")
+
+
 def test_a_dry_run_that_adds_less_than_some_pages_to_the_record_says_so(experiment):
     plan = plan_scale(experiment(record="decisions"), 1_000_000, play=2, rounds=1)
     assert "the bytes of the record are not known: play more users, --play 16" in plan.warnings[0]
