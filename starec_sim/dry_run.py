@@ -251,7 +251,8 @@ class _FewVisitors:
         """Return users who visited before, then others at even distances, up to the limit."""
         present = set(visitors)
         again = [user for user in self._known if user in present][: self._most]
-        others = [user for user in visitors if user not in set(again)]
+        chosen_again = set(again)
+        others = [user for user in visitors if user not in chosen_again]
         places = np.linspace(0, len(others) - 1, min(self._most - len(again), len(others)))
         chosen = sorted({*again, *(others[int(place)] for place in places)})
         self._known = list(dict.fromkeys([*self._known, *chosen]))

@@ -1,13 +1,14 @@
 """A plan for many users is the measured dry run in proportion, and says what this machine lacks."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from starec_environments.datasets.synthetic import Synthetic
 from starec_sim import scale_plan
 from starec_sim.build import Builder
-from starec_sim.dry_run import dry_run
+from starec_sim.dry_run import _FewVisitors, dry_run
 from starec_sim.experiment import Experiment
 from starec_sim.runs.recorder import Recorder
 from starec_sim.scale_plan import ScalePlan, bytes_text, plan_scale
@@ -233,3 +234,13 @@ def _compute(seconds):
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
+
+
+def test_few_of_many_visitors_are_chosen_in_a_time_in_proportion_to_them():
+    environment = SimpleNamespace(users=[])
+    choose = _FewVisitors(environment, 1000)
+    visitors = list(range(100_000))
+    first = choose(0, visitors)
+    start = time.thread_time()
+    assert choose(1, visitors) == first
+    assert time.thread_time() - start < 0.5  # a set for each visitor takes more than a second
