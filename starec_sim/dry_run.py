@@ -110,13 +110,14 @@ def _dry_run(
     experiment: Experiment, users: int, rounds: int, datasets: dict[str, Dataset] | None = None
 ) -> DryRun:
     """Do a dry run of an experiment whose users are of one kind; `datasets` are read already."""
-    alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
+    changes = {"rounds": rounds, "replicates": 1, "budget": Budget(), "train": None}
+    changes["tracing"] = False
     if experiment.executor.has_workers:
         # CPU time is that of this process. Workers play visits in the same way.
-        alone["executor"] = ExecutorSettings(
+        changes["executor"] = ExecutorSettings(
             use=experiment.executor.inside, size=experiment.executor.size
         )
-    part = experiment.model_copy(update={"rounds": rounds, **alone})
+    part = experiment.model_copy(update=changes)
     chosen: list[_FewVisitors] = []
 
     def choose_few(environment: Environment) -> _FewVisitors:
@@ -166,9 +167,9 @@ def _dry_run_by_kind(
     for kind, of_kind in arm.kinds.items():
         if not shares[kind]:
             continue
-        alike: dict[str, Any] = {"population": {}, "calibration": None}
-        of_kind_alone = of_kind.experiment.model_copy(update=alike)
-        part = _dry_run(of_kind_alone, users, rounds, builder.datasets)
+        one_kind: dict[str, Any] = {"population": {}, "calibration": None}
+        everybody_alike = of_kind.experiment.model_copy(update=one_kind)
+        part = _dry_run(everybody_alike, users, rounds, builder.datasets)
         (costs,) = part.trials
         total += shares[kind] * np.array(costs)
         if (calibration := experiment.calibration) and kind == calibration.between[1]:
@@ -196,9 +197,16 @@ def _shares(experiment: Experiment, people: Sequence[User]) -> dict[str, float]:
     """
     counts = Counter(kinds_of(experiment.population, people, experiment.seed))
     population = experiment.population.items()
-    met = {kind: counts[kind] / len(people) for kind, of in population if of.when is not None}
+    met = {
+        kind: counts[kind] / len(people)
+        for kind, settings in population
+        if settings.when is not None
+    }
     rest = 1 - sum(met.values())
-    return {kind: met[kind] if of.share is None else of.share * rest for kind, of in population}
+    return {
+        kind: met[kind] if settings.share is None else settings.share * rest
+        for kind, settings in population
+    }
 
 
 def _sum_of_arms(runs: Sequence[DryRun]) -> DryRun:

@@ -82,7 +82,7 @@ class RoundWatch(RunEvents):
         self._recording_s = 0.0
         self._calls = RoundCalls()
         self._marks = [self._clocks()] * 3
-        self._alone = np.zeros(2)
+        self._without_policies = np.zeros(2)
         """CPU time and wall time in which no policy is asked."""
         self.record_bytes: Callable[[], int] = int
         """Returns the size of the record."""
@@ -95,7 +95,7 @@ class RoundWatch(RunEvents):
 
     def slowdown(self) -> float:
         """Return wall time by CPU time where no policy is asked; at least 1."""
-        cpu_s, wall_s = self._alone.tolist()
+        cpu_s, wall_s = self._without_policies.tolist()
         return max(1.0, wall_s / cpu_s) if cpu_s else 1.0
 
     def recorder(self, store: Store, trial: int, session: Session) -> Recorder:
@@ -140,7 +140,7 @@ class RoundWatch(RunEvents):
         before, ready, over = self._marks
         now = self._clocks()
         begin, visits, end = ready - before, over - ready, now - over
-        self._alone += (begin + end)[:2]
+        self._without_policies += (begin + end)[:2]
         cpu_s, recording_s = float(visits[0]), float(visits[2])
         self.rounds[-1].append(
             MeasuredRound(
