@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,21 +23,17 @@ from starec_sim.build import Builder
 from starec_sim.dataset import Dataset
 from starec_sim.environment import Environment
 from starec_sim.errors import ConfigError
-from starec_sim.events import RunEvents
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.experiment import Arm, Experiment
 from starec_sim.policies.abilities import costs_nothing
 from starec_sim.policies.settings import Budget, split_spec
 from starec_sim.population.kinds import kinds_of
+from starec_sim.round_watch import InFlight, MeasuredRound, RoundWatch
 from starec_sim.runner import play_trials
-from starec_sim.runs import queries
-from starec_sim.runs.levels import RecordLevel
 from starec_sim.runs.lifecycle import create_run, open_run
 from starec_sim.runs.manifest import new_manifest
-from starec_sim.runs.queries import RoundCalls
-from starec_sim.runs.reader import Reader, reading
 from starec_sim.trials import Trials
-from starec_sim.types import FloatArray, User, Visit
+from starec_sim.types import FloatArray, User
 
 _LAST_ROUNDS = 2
 """Number of rounds at the end of a dry run from which the other rounds are estimated."""
@@ -52,13 +47,14 @@ class TrialCosts(NamedTuple):
     tokens_out: float = 0.0
     usd: float = 0.0
     seconds: float = 0.0
-    """Of the rounds, each as long as the slower of `visits_s` and `waiting_s`, and `overhead_s`."""
+    """Of the rounds in one process, which records visits while it waits for models."""
     visits_s: float = 0.0
     """CPU time of the visits."""
     waiting_s: float = 0.0
     """Wall time in which answers of models are waited for, if nothing else takes time."""
     overhead_s: float = 0.0
-    """CPU time of the environment, the metrics and the record, which one process does."""
+    """CPU time of what one process does: environment, metrics and record. With workers, it takes
+    the visits from them, too."""
     visits: float = 0.0
 
 
@@ -114,41 +110,40 @@ def _dry_run(
     experiment: Experiment, users: int, rounds: int, datasets: dict[str, Dataset] | None = None
 ) -> DryRun:
     """Do a dry run of an experiment whose users are of one kind; `datasets` are read already."""
-    alone = {"replicates": 1, "budget": Budget(), "train": None, "tracing": False}
+    changes = {"rounds": rounds, "replicates": 1, "budget": Budget(), "train": None}
+    changes["tracing"] = False
     if experiment.executor.has_workers:
         # CPU time is that of this process. Workers play visits in the same way.
-        alone["executor"] = ExecutorSettings(
+        changes["executor"] = ExecutorSettings(
             use=experiment.executor.inside, size=experiment.executor.size
         )
-    part = experiment.model_copy(update={"rounds": rounds, **alone})
+    part = experiment.model_copy(update=changes)
     chosen: list[_FewVisitors] = []
 
     def choose_few(environment: Environment) -> _FewVisitors:
         chosen.append(_FewVisitors(environment, users))
         return chosen[-1]
 
-    trials, watch = Trials(part, choose_few, datasets), _Stopwatch()
+    watch = RoundWatch(experiment.executor.has_workers)
+    trials = Trials(part, choose_few, datasets, watch.recorder)
     trials.builder.versions()  # loads weights, which is no part of the time of a round
     phrases = trials.builder.phrases()
     with tempfile.TemporaryDirectory() as place:
         manifest = new_manifest("run", part.name, [part.seed])
         folder = create_run(Path(place), manifest, "", part.seed)
-        # Calls are counted in the record, and one of metrics alone has none.
-        level: RecordLevel = "everything" if part.record == "everything" else "decisions"
-        with open_run(folder, phrases=phrases, gateway=part.gateway, level=level) as run:
-            watch.record_bytes = run.store.size_bytes
+        with open_run(folder, phrases=phrases, gateway=part.gateway, level=part.record) as run:
+            watch.record_bytes, watch.limiters = run.store.size_bytes, run.resources.limiters
             play_trials(run, trials, watch)
-        with reading(folder) as reader:
-            arms = [
-                _arm(reader, number, few, watch.rounds[number], arm.experiment, experiment.rounds)
-                for number, (few, arm) in enumerate(zip(chosen, trials.arms.values(), strict=True))
-            ]
-            played = queries.counts(reader.db)["turns"]
     return DryRun(
-        arms,
+        [
+            _arm(few, rounds_of_arm, arm.experiment, experiment.rounds)
+            for few, rounds_of_arm, arm in zip(
+                chosen, watch.rounds, trials.arms.values(), strict=True
+            )
+        ],
         max(few.users for few in chosen),
         sum(sum(few.played) for few in chosen),
-        played,
+        sum(each.calls.calls for rounds_of_arm in watch.rounds for each in rounds_of_arm),
         watch.added_bytes,
         watch.slowdown(),
         _unpriced([arm.experiment for arm in trials.arms.values()]),
@@ -172,9 +167,9 @@ def _dry_run_by_kind(
     for kind, of_kind in arm.kinds.items():
         if not shares[kind]:
             continue
-        alike: dict[str, Any] = {"population": {}, "calibration": None}
-        of_kind_alone = of_kind.experiment.model_copy(update=alike)
-        part = _dry_run(of_kind_alone, users, rounds, builder.datasets)
+        one_kind: dict[str, Any] = {"population": {}, "calibration": None}
+        everybody_alike = of_kind.experiment.model_copy(update=one_kind)
+        part = _dry_run(everybody_alike, users, rounds, builder.datasets)
         (costs,) = part.trials
         total += shares[kind] * np.array(costs)
         if (calibration := experiment.calibration) and kind == calibration.between[1]:
@@ -202,9 +197,16 @@ def _shares(experiment: Experiment, people: Sequence[User]) -> dict[str, float]:
     """
     counts = Counter(kinds_of(experiment.population, people, experiment.seed))
     population = experiment.population.items()
-    met = {kind: counts[kind] / len(people) for kind, of in population if of.when is not None}
+    met = {
+        kind: counts[kind] / len(people)
+        for kind, settings in population
+        if settings.when is not None
+    }
     rest = 1 - sum(met.values())
-    return {kind: met[kind] if of.share is None else of.share * rest for kind, of in population}
+    return {
+        kind: met[kind] if settings.share is None else settings.share * rest
+        for kind, settings in population
+    }
 
 
 def _sum_of_arms(runs: Sequence[DryRun]) -> DryRun:
@@ -257,7 +259,8 @@ class _FewVisitors:
         """Return users who visited before, then others at even distances, up to the limit."""
         present = set(visitors)
         again = [user for user in self._known if user in present][: self._most]
-        others = [user for user in visitors if user not in set(again)]
+        chosen_again = set(again)
+        others = [user for user in visitors if user not in chosen_again]
         places = np.linspace(0, len(others) - 1, min(self._most - len(again), len(others)))
         chosen = sorted({*again, *(others[int(place)] for place in places)})
         self._known = list(dict.fromkeys([*self._known, *chosen]))
@@ -270,93 +273,55 @@ class _FewVisitors:
         return len(self._environment.begin_round(round))
 
 
-class _Round(NamedTuple):
-    """CPU seconds of a round."""
-
-    visits: float
-    overhead: float
-    """Of the environment and the record."""
-
-
-class _Stopwatch(RunEvents):
-    """Measures the CPU time of rounds, by trial, and how long it takes on a busy machine."""
-
-    def __init__(self) -> None:
-        self.rounds: list[list[_Round]] = []
-        self._marks = [_clocks()] * 3
-        self._alone = np.zeros(2)
-        """CPU time and wall time in which no policy is asked."""
-        self.record_bytes: Callable[[], int] = int
-        """Returns the size of the record."""
-        self.added_bytes = 0
-        """By the rounds of all trials."""
-        self._bytes_before = 0
-
-    def slowdown(self) -> float:
-        """Return wall time by CPU time where no policy is asked; at least 1."""
-        cpu_s, wall_s = self._alone.tolist()
-        return max(1.0, wall_s / cpu_s) if cpu_s else 1.0
-
-    def trial_started(self, arm: str, seed: int, rounds: int, done: int) -> None:
-        self.rounds.append([])
-        self._marks = [_clocks()] * 3
-
-    def round_started(self, round: int, visitors: int) -> None:
-        self._bytes_before = self.record_bytes()
-        self._marks[1:] = [_clocks()] * 2
-
-    def visit_finished(self, visit: Visit) -> None:
-        self._marks[2] = _clocks()
-
-    def round_finished(self, round: int, metrics: Mapping[str, float]) -> None:
-        self.added_bytes += self.record_bytes() - self._bytes_before
-        before, ready, over = self._marks
-        now = _clocks()
-        visits = over - ready
-        alone = now - before - visits
-        self._alone += alone
-        self.rounds[-1].append(_Round(float(visits[0]), float(alone[0])))
-        self._marks[0] = now
-
-
-def _clocks() -> FloatArray:
-    """Return the CPU time of this process and the wall time, in seconds."""
-    return np.array([time.process_time(), time.monotonic()])
-
-
 def _arm(
-    reader: Reader,
-    trial: int,
     few: _FewVisitors,
-    watched: Sequence[_Round],
+    watched: Sequence[MeasuredRound],
     variant: Experiment,
     rounds: int,
 ) -> TrialCosts:
     """Return what one trial of an arm takes."""
-    calls_of = queries.calls_by_round(reader.db, trial)
     each = np.zeros((len(watched), len(TrialCosts._fields)))
     for at, times in enumerate(watched):
         visitors, played = few.visitors[at], few.played[at]
         if not played:
-            each[at] = TrialCosts(seconds=times.overhead, overhead_s=times.overhead)
+            overhead_s = times.before + times.after
+            each[at] = TrialCosts(seconds=overhead_s, overhead_s=overhead_s)
             continue
-        calls, tokens_in, tokens_out, usd, latency, asked = calls_of.get(at, RoundCalls())
+        calls, tokens_in, tokens_out, usd, latency, asked = times.calls
         scale = visitors / played
-        # Calls of models run at the same time; computation does not.
-        together = max(1, min(variant.concurrency, visitors))
-        waiting = scale * latency * (calls / asked if asked else 0) / together
         scaled = [scale * number for number in (calls, tokens_in, tokens_out, usd)]
-        waiting = max(waiting, _paced(variant, *scaled[:3]))
-        visits_s = scale * times.visits
-        seconds = max(visits_s, waiting) + times.overhead
+        # Calls of models run at the same time; computation does not. What a cache answered is
+        # counted as if a model had.
+        by_model = scale * calls / asked if asked else 0.0
+        together = max(1, min(variant.concurrency, visitors))
+        waiting = max(
+            by_model * latency / together,
+            by_model * _answering(times.in_flight, together),
+            _paced(variant, *scaled[:3]),
+        )
+        visits_s, recording_s = scale * times.visits, scale * times.recording
+        rest_s = times.before + scale * times.after
+        seconds = max(visits_s + recording_s, waiting) + rest_s
         # In the order of `TrialCosts`.
-        each[at] = (*scaled, seconds, visits_s, waiting, times.overhead, visitors)
+        each[at] = (*scaled, seconds, visits_s, waiting, rest_s + recording_s, visitors)
     last = each[-_LAST_ROUNDS:]
     total = each.sum(axis=0)
     base = np.mean(few.visitors[-_LAST_ROUNDS:])
     for at in range(len(watched), rounds):
         total = total + last.mean(axis=0) * (few.count(at) / base if base else 0.0)
     return TrialCosts(*total.tolist())
+
+
+def _answering(in_flight: Sequence[InFlight], together: int) -> float:
+    """Return the least time in seconds for these calls, with no more at once than allowed.
+
+    Args:
+        in_flight: The calls to each endpoint.
+        together: The most calls at once to all endpoints.
+    """
+    return max(
+        (each.seconds / min(together, each.most or together) for each in in_flight), default=0.0
+    )
 
 
 def _paced(variant: Experiment, calls: float, tokens_in: float, tokens_out: float) -> float:

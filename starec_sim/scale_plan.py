@@ -129,10 +129,11 @@ def _warnings(experiment: Experiment, record_bytes: float, parent_bytes: float) 
     found = []
     free = shutil.disk_usage(_existing(experiment.runs_dir)).free
     if record_bytes > free:
+        less = {"everything": ", or record: decisions", "decisions": ", or record: metrics"}
         found.append(
             f"the record needs {bytes_text(record_bytes)}, and {experiment.runs_dir} has "
-            f"{bytes_text(free)} free: set runs_dir to a larger disk, or record: "
-            + ("decisions" if experiment.record == "everything" else "metrics")
+            f"{bytes_text(free)} free: set runs_dir to a larger disk"
+            + less.get(experiment.record, "")
         )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if parent_bytes > memory:

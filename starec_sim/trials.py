@@ -33,6 +33,8 @@ from starec_sim.runs.digests import environment_digest
 from starec_sim.runs.lifecycle import OpenRun
 from starec_sim.runs.recorder import Recorder
 from starec_sim.runs.recording import Recording
+from starec_sim.runs.session import Session
+from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import ChooseVisitors, Simulation, VisitRules
 from starec_sim.workers.executor import InWorkers, TrialPart
@@ -61,6 +63,8 @@ class Trials:
         choose_visitors: Called with the environment of each trial; returns the function that
             chooses the visitors of that trial, see `Simulation`.
         datasets: Those that are read already, see `Builder`.
+        recorder: Makes the recorder of each trial from the record, the number of the trial and the
+            session.
 
     Raises:
         StarecError: A part cannot be built.
@@ -71,11 +75,13 @@ class Trials:
         experiment: Experiment,
         choose_visitors: Callable[[Environment], ChooseVisitors] | None = None,
         datasets: dict[str, Dataset] | None = None,
+        recorder: Callable[[Store, int, Session], Recorder] = Recorder,
     ) -> None:
         self.experiment = experiment
         self.arms = experiment.resolve()
         self.seeds = [experiment.seed + number for number in range(experiment.replicates)]
         self._choose_visitors = choose_visitors
+        self._recorder = recorder
         replay = experiment.gateway.replay
         self.replayed = run_folder.find(replay, experiment.runs_dir) if replay else None
         """The recorded run that is replayed instead of asking models; None without a replay."""
@@ -200,7 +206,7 @@ class Trials:
         record, with parts that are built anew. So a resume is exact there too.
         """
         arm, rounds = trial.arm, trial.arm.experiment.rounds
-        recorder = Recorder(run.store, trial.number, run.session)
+        recorder = self._recorder(run.store, trial.number, run.session)
         state = recorder.open(arm.name, trial.seed, trial.environment, trial.kinds)
         events.trial_started(arm.name, trial.seed, rounds, state.rounds)
         choose = self._choose_visitors and self._choose_visitors(trial.environment)

@@ -68,7 +68,7 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
     recorded = {
         "everything": "",
         "decisions": " The record of many visits is compressed better than that of a few.",
-        "metrics": " The record is measured at `decisions`, so that of `metrics` is smaller.",
+        "metrics": " The record keeps one memory of each user, so that of many rounds is smaller.",
     }[experiment.record]
     starts = " Starting the workers takes a few seconds more." if plan.worker_bytes else ""
     return (
@@ -76,7 +76,8 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         f"{plan.measured_users:,} users. Assumed: everything grows in proportion to the users, so "
         "an experiment of few users overstates what a round takes once; "
         "cores are as fast as this one; models answer as fast as in the dry run at any load; "
-        "metrics and record of a visit that was not played take no time (--play N plays more). "
+        "all visits take as long as those that were played (--play N plays more), and so does what "
+        "ends a round, which overstates a recommender that is fitted there. "
         f"Memory of a user: {bytes_text(AT_REST_BYTES)} at rest and {bytes_text(AT_PEAK_BYTES)} in "
         f"a round, as measured with a feed (docs/performance.md).{starts}{recorded}"
     )

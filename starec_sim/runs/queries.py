@@ -1,4 +1,4 @@
-"""Queries on the record of a run, for reports, estimates and evaluations.
+"""Queries on the record of a run, for reports and evaluations.
 
 Each function takes an open connection to `run.sqlite`. All SQL that reads a record is in
 `starec_sim.runs`; other packages call these functions or the methods of `Reader`.
@@ -37,9 +37,6 @@ _ALL_FIGURES = StoredType[list[dict[str, float]]]("visits.figures", list[dict[st
 _METRIC = StoredType[tuple[int, int, str, float | None]](
     "metrics", tuple[Row, Row, str, Number | None]
 )
-_ROUND_CALLS = StoredType[tuple[Any, ...]](
-    "turns", tuple[Count, Count, Amount, Amount, Amount, Amount, Count]
-)
 _COSTS = StoredType[tuple[Any, ...]](
     "turns", tuple[Count | None, Count | None, Amount | None, Amount | None]
 )
@@ -67,20 +64,6 @@ class RoundMetric(NamedTuple):
     name: str
     value: float | None
     """None where no visit of the round has a value."""
-
-
-class RoundCalls(NamedTuple):
-    """The policy calls of one round of a trial."""
-
-    calls: int = 0
-    tokens_in: float = 0.0
-    tokens_out: float = 0.0
-    usd: float = 0.0
-    """Of the calls that have a price."""
-    latency_s: float = 0.0
-    """Summed over the calls that a model answered."""
-    answered_by_model: int = 0
-    """Calls that neither a cache nor a recording answered."""
 
 
 class CallCosts(NamedTuple):
@@ -230,17 +213,6 @@ def round_metrics(db: sqlite3.Connection, trials: Sequence[int]) -> Iterator[Rou
         f"SELECT trial, round, name, value FROM metrics WHERE trial IN ({_marks(trials)})", trials
     )
     return (RoundMetric(*_METRIC.from_row(row)) for row in rows)
-
-
-def calls_by_round(db: sqlite3.Connection, trial: int) -> dict[int, RoundCalls]:
-    """Return the sums of a trial's policy calls by round; rounds without calls are left out."""
-    rows = db.execute(
-        "SELECT round, COUNT(*), TOTAL(tokens_in), TOTAL(tokens_out), TOTAL(cost_usd), "
-        "TOTAL(CASE source WHEN 'model' THEN latency_s END), SUM(source = 'model') "
-        "FROM turns WHERE trial = ? GROUP BY round",
-        (trial,),
-    )
-    return {round: RoundCalls(*sums) for round, *sums in map(_ROUND_CALLS.from_row, rows)}
 
 
 def call_costs(db: sqlite3.Connection, trial: int, rounds: range) -> CallCosts:

@@ -1,13 +1,18 @@
 """A plan for many users is the measured dry run in proportion, and says what this machine lacks."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from starec_environments.datasets.synthetic import Synthetic
 from starec_sim import scale_plan
 from starec_sim.build import Builder
-from starec_sim.dry_run import dry_run
+from starec_sim.dry_run import _FewVisitors, dry_run
 from starec_sim.experiment import Experiment
+from starec_sim.runs.recorder import Recorder
 from starec_sim.scale_plan import ScalePlan, bytes_text, plan_scale
+from starec_sim.workers import compact
 
 
 @pytest.fixture
@@ -58,6 +63,16 @@ def test_a_record_larger_than_the_disk_is_named(experiment):
     (warning,) = scale_plan._warnings(experiment(), 0, 1e18)
     assert "of memory, and this machine has" in warning
     assert scale_plan._warnings(experiment(), 0, 0) == ()
+
+
+def test_a_record_of_metrics_is_measured_and_cannot_be_made_smaller(experiment):
+    decisions, metrics = (dry_run(experiment(record=r), 8, 3) for r in ("decisions", "metrics"))
+    assert metrics.played == decisions.played > 0
+    assert metrics.trials[0].calls == decisions.trials[0].calls
+    assert metrics.trials[0].tokens_in == decisions.trials[0].tokens_in > 0
+    assert 0 < metrics.record_bytes < decisions.record_bytes
+    (warning,) = scale_plan._warnings(experiment(record="metrics"), 1e18, 0)
+    assert warning.endswith("set runs_dir to a larger disk")
 
 
 def test_a_dry_run_that_adds_less_than_some_pages_to_the_record_says_so(experiment):
@@ -152,3 +167,80 @@ def test_a_dataset_is_read_once_for_all_arms_and_kinds(experiment, monkeypatch):
 def _users(experiment):
     (arm,) = experiment.resolve().values()
     return Builder().environment(arm, 0).users
+
+
+SLOW = """
+import asyncio
+
+from starec_sim.policies.lexical import LexicalPolicy
+
+
+class Slow(LexicalPolicy):
+    max_in_flight: int = 64
+
+    async def _agenerate(self, *args, **settings):
+        await asyncio.sleep(0.02)
+        return await super()._agenerate(*args, **settings)
+"""
+
+
+@pytest.mark.parametrize("one_at_once", [{"limits": {"in_flight": 1}}, {"max_in_flight": 1}])
+@pytest.mark.parametrize("play", [1, 4])
+def test_calls_wait_for_each_other_where_a_policy_takes_few_at_once(
+    experiment, tmp_path, one_at_once, play
+):
+    (tmp_path / "slow.py").write_text(SLOW)
+    policy = {"use": f"{tmp_path / 'slow.py'}:Slow"}
+
+    def waiting(changes):
+        policies = {"fast": {**policy, **changes}, "slow": "lexical"}
+        agent = {"use": "star", "gate": {"when": "never"}}
+        few = experiment(policies=policies, agent=agent, rounds=1)
+        (costs,) = dry_run(few, play, 1).trials
+        return costs.waiting_s / costs.calls
+
+    assert waiting({}) < 0.01
+    assert 0.02 <= waiting(one_at_once) < 0.04
+
+
+@pytest.mark.parametrize("method", ["take", "flush", "commit_round"])
+def test_what_one_process_does_for_each_visit_is_no_time_of_visits_and_grows_with_them(
+    experiment, monkeypatch, method
+):
+    """A flush writes the turns of all visits, a commit the visits: here one of each for a visit."""
+    original = getattr(Recorder, method)
+
+    def longer(self, *args, **settings):
+        _compute(0.05)
+        return original(self, *args, **settings)
+
+    monkeypatch.setattr(Recorder, method, longer)
+    (costs,) = dry_run(experiment(rounds=1), 1, 1).trials
+    assert costs.visits == 8
+    assert costs.overhead_s >= 8 * 0.05
+    assert costs.visits_s < 8 * 0.05
+
+
+def test_one_process_takes_the_visits_from_workers(experiment, monkeypatch):
+    loads = compact.loads
+    monkeypatch.setattr(compact, "loads", lambda data: (_compute(0.05), loads(data))[1])
+    (alone,) = dry_run(experiment(rounds=1), 2, 1).trials
+    (of_workers,) = dry_run(experiment(rounds=1, executor="processes"), 2, 1).trials
+    assert of_workers.overhead_s >= 8 * 0.05 > alone.overhead_s
+    assert of_workers.visits_s < 8 * 0.05
+
+
+def _compute(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_few_of_many_visitors_are_chosen_in_a_time_in_proportion_to_them():
+    environment = SimpleNamespace(users=[])
+    choose = _FewVisitors(environment, 1000)
+    visitors = list(range(100_000))
+    first = choose(0, visitors)
+    start = time.thread_time()
+    assert choose(1, visitors) == first
+    assert time.thread_time() - start < 0.5  # a set for each visitor takes more than a second

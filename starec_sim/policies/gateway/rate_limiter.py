@@ -6,6 +6,7 @@ All waiting is on the event loop's clock. It changes when a call is made, and ne
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -54,6 +55,10 @@ class RateLimiter:
         self._requests = Bucket(requests) if requests else None
         self._tokens = Bucket(tokens) if tokens else None
         self.places = Places(in_flight)
+        self.in_flight = in_flight
+        """The most calls at once; None for no limit."""
+        self.in_flight_s = 0.0
+        """The time for which calls were in flight, summed over the calls, without their waits."""
         self._closed_until = 0.0
 
     def close_for(self, seconds: float) -> None:
@@ -71,7 +76,11 @@ class RateLimiter:
         taken = await self.places.take(order)
         try:
             await self._wait(tokens)
-            yield taken
+            start = time.monotonic()
+            try:
+                yield taken
+            finally:
+                self.in_flight_s += time.monotonic() - start
         finally:
             self.places.give_back()
 

@@ -54,6 +54,10 @@ class GatewayResources:
             self._policies.append(policy)  # keeps it alive, so that its id is not given away
         return self._clients[id(policy)]
 
+    def limiters(self) -> list[RateLimiter]:
+        """Return the rate limiters of the policies that were asked so far."""
+        return list(self._limiters.values())
+
     def close(self) -> None:
         """Write and close the cache."""
         if self.cache is not None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from starec_sim.runs import queries
-from starec_sim.runs.queries import CallCosts, CallErrors, RoundCalls
+from starec_sim.runs.queries import CallCosts, CallErrors
 from starec_sim.runs.reader import reading
 from tests.starec_sim.runs.lives import turn, visit
 
@@ -37,11 +37,7 @@ def test_rounds_come_with_their_metrics(db):
     assert found[1, "nothing"] is None
 
 
-def test_calls_are_summed_by_round_and_over_rounds(db):
-    assert queries.calls_by_round(db, 0) == {
-        0: RoundCalls(3, 36.0, 9.0, 0.0, 1.5, 3),
-        1: RoundCalls(2, 24.0, 6.0, 0.0, 1.0, 2),
-    }
+def test_calls_are_summed_over_rounds(db):
     assert queries.call_costs(db, 0, range(1, 2)) == CallCosts(24, 6, 1.0, None)
     assert queries.call_costs(db, 0, range(1)) == CallCosts(36, 9, 1.5, None)
     assert queries.call_costs(db, 0, range(0)) == CallCosts(None, None, None, None)
