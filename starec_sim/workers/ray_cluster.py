@@ -155,7 +155,9 @@ class RayCluster:
         has, gpus = self._ray.cluster_resources(), self._settings.gpus
         places = int(has.get("CPU", 1))
         if gpus:
-            places = min(places, int(has.get("GPU", 0) / gpus))
+            cards = int(has.get("GPU", 0))
+            # A part of a card is a part of one card, never of two.
+            places = min(places, cards * int(1 / gpus) if gpus < 1 else int(cards / gpus))
         return max(1, places)
 
     async def start(self, number: int) -> RayConnection:

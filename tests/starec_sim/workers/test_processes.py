@@ -32,7 +32,11 @@ def children() -> set[str]:
 
 
 def shared() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("starec-*")}
+    """Return the folders of shared memory of this process and of ended ones, not of other runs."""
+    names = {path.name for path in Path("/dev/shm").glob("starec-*")}
+    here = str(os.getpid())
+    owners = {name: name.split("-")[2] for name in names}
+    return {n for n, pid in owners.items() if pid == here or not Path(f"/proc/{pid}").exists()}
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ def test_an_address_beside_a_cluster_that_is_joined_already_is_named(cluster):
         (1, {}, 16),
         (1, {"gpus": 1}, 1),
         (2, {"gpus": 0.25}, 8),
+        (2, {"gpus": 0.4}, 4),
         (8, {"gpus": 0.25}, 16),
         (1, {"gpus": 1, "workers": 3}, 3),
     ],
