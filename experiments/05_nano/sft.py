@@ -1,12 +1,13 @@
 """Supervised training (SFT) from scratch, on a corpus that is generated while it is read.
 
-The loss is on answers and on the hints inside questions. Batches have a few fixed shapes, so that
-one compiled trunk serves all of them. Muon trains the matrices of the layers, AdamW the rest. The
-learning rate is constant and falls linearly at the end, so that the end can be moved. The
-checkpoint holds the whole state: stop the script anywhere and run the same command again.
+The loss is on answers and on the hints inside questions. A batch is one row of a fixed length, in
+which samples stand side by side, so one compiled trunk serves all batches. Muon trains the matrices
+of the layers, AdamW the rest. The learning rate is constant in the first half and falls linearly in
+the second. The checkpoint holds the whole state: stop the script anywhere and run the same command
+again.
 
     torchrun --standalone --nproc-per-node 2 sft.py
-    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 236e6 --tokens 260e6 --seed 5
+    ... sft.py --begin ../../starec_sim/policies/nano/anchored --seen 80e6 --tokens 110e6 --seed 5
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from attention import Block, blocks_of, table_of
 from corpus import Course, Sample, sample
 from hints import hints
 from model import Decoder, export, implant
@@ -33,98 +35,140 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from starec_sim.policies.reasoner import POLARITIES
 
-LENGTHS = (128, 256, 384, 640, 896, 1280)
 BATCH_TOKENS = 8_192
+"""How many tokens a batch of one process has."""
+BLOCKS = 1_024
+"""The most blocks of attention of a batch."""
+LONGEST = 1_280
+"""The most tokens of a question and one of its answers. Longer ones are left out."""
 HEAD_ROWS = 512
 """The head computes a multiple of this number of predictions, so that few shapes occur."""
 WARM_UP = 40
 END = 0.5
 """The share of the training, at its end, in which the rate falls to 0."""
 HINT = 0.5
-"""The weight of a hint in the loss; a token of an answer has weight 1."""
+"""The weight of a hint in the loss, for each answer of its question; a token of an answer has
+weight 1."""
 RESULT = 4.0
 """The weight of a balance, a place of a ranking and a together count's value in the loss. They are
 few, and the ranking depends on them."""
 NOT_LEARNED = -100
-SORT = ((1e6, 0.0), (2e6, 0.8), (26e6, 0.8), (28e6, 0.3), (50e6, 0.15))
-DRILL = ((1e6, 0.9), (4e6, 0.25), (30e6, 0.25), (40e6, 0.1))
-EASY = ((3e6, 1.0), (9e6, 0.15), (30e6, 0.15), (40e6, 0.4), (130e6, 0.4), (138e6, 0.1))
-REFLECT = ((10e6, 0.0), (20e6, 0.25), (80e6, 0.25), (81e6, 0.4), (150e6, 0.4), (151e6, 0.15))
-"""The chances of a `Course` as (tokens seen, chance) pairs, linear in between. The model first
-learns to look things up, then to do it in long questions. The hardest questions come often. Short
-logs come back later, because there an answer is hardly more than doing what its first line says."""
-EAGER_TOKENS = 10e6
-"""Until this many tokens the teacher also names attributes that were met only once."""
+SORT = ((0.01, 0.0), (0.02, 0.8), (0.2, 0.8), (0.22, 0.3), (0.35, 0.15))
+DRILL = ((0.01, 0.9), (0.04, 0.25), (0.2, 0.25), (0.25, 0.1))
+EASY = ((0.03, 1.0), (0.09, 0.15), (0.2, 0.15), (0.25, 0.4), (0.65, 0.4), (0.69, 0.1))
+REFLECT = ((0.1, 0.0), (0.15, 0.25), (0.4, 0.25), (0.405, 0.4), (0.7, 0.4), (0.71, 0.15))
+"""The chances of a `Course` as pairs (share of the training, chance), linear in between. The model
+first learns to look things up, then to do it in long questions. The hardest questions come often.
+Short logs come back later, because there an answer is hardly more than doing what its first line
+says."""
+EAGER = 0.09
+"""Until this share of the training the teacher also names attributes that were met only once."""
 HELD_OUT = 7
 """The seed of the users for validation, on whom the model is never trained."""
 
 
-def course_after(seen: float) -> Course:
-    """Return the course after `seen` tokens."""
+def course_after(share: float) -> Course:
+    """Return the course after this share of the training."""
     chances = (
-        float(np.interp(seen, *zip(*plan, strict=True))) for plan in (SORT, DRILL, EASY, REFLECT)
+        float(np.interp(share, *zip(*plan, strict=True))) for plan in (SORT, DRILL, EASY, REFLECT)
     )
-    return Course(*chances, seen < EAGER_TOKENS)
+    return Course(*chances, share < EAGER)
+
+
+class Encoded(NamedTuple):
+    """A sample as tokens: the question without its last token, then all answers.
+
+    Each answer begins with the last token of the question, because what follows that token is
+    another one for each answer. The end of an answer is a target and is not read.
+    """
+
+    ids: list[int]
+    following: list[int]
+    """The target after each token, or `NOT_LEARNED`."""
+    question: int
+    """How many of the ids belong to the question."""
+    answers: list[int]
+    """How many belong to each answer."""
+
+
+class Batch(NamedTuple):
+    """Samples in a row of `BATCH_TOKENS` tokens. Each tensor but `blocks` has its length."""
+
+    ids: Tensor
+    positions: Tensor
+    blocks: Tensor
+    """Which tokens attend to which, as `attention.table_of` returns it."""
+    following: Tensor
+    answered: Tensor
+    """Whether the target belongs to an answer."""
+    weights: Tensor
+    """The weight of the target in the loss, before that of results."""
 
 
 class Reader:
-    """Turns the corpus into batches of fixed shapes."""
+    """Turns the corpus into batches of one shape."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerFast, seed: int, first: int = 0, step: int = 1
     ) -> None:
         self.tokenizer, self.seed = tokenizer, seed
         self.user, self.step = first, step
-        self.waiting: dict[int, list[tuple[list[int], list[int], int]]] = defaultdict(list)
-        """Encoded samples by padded length, which wait until there are enough for a batch."""
+        self.waiting: list[Encoded] = []
+        """Samples that are not yet in a batch, the oldest first."""
 
-    def batch(self, course: Course) -> tuple[Tensor, Tensor, Tensor]:
-        """Return token ids, the target after each, and whether that target belongs to an answer.
-
-        All have shape (batch, length); positions without a target are `NOT_LEARNED`.
-        """
-        while True:
-            for length, rows in self.waiting.items():
-                size = BATCH_TOKENS // length
-                if len(rows) >= size:
-                    self.waiting[length] = rows[size:]
-                    return self._filled(rows[:size], length)
+    def batch(self, course: Course) -> Batch:
+        """Return the next batch: of the samples that wait, each that still fits."""
+        while sum(len(one.ids) for one in self.waiting) < 2 * BATCH_TOKENS:
             for one in sample(self.seed, self.user, course):
                 row = encoded(self.tokenizer, one)
-                fitting = [length for length in LENGTHS if len(row[0]) <= length]
-                if fitting:
-                    self.waiting[fitting[0]].append(row)
+                if row.question + max(row.answers) <= LONGEST and len(row.ids) <= BATCH_TOKENS:
+                    self.waiting.append(row)
             self.user += self.step
+        room, taken, left = BATCH_TOKENS, [], []
+        for row in self.waiting:
+            fits = len(row.ids) <= room
+            (taken if fits else left).append(row)
+            room -= len(row.ids) if fits else 0
+        self.waiting = left
+        return self._filled(taken)
 
-    def _filled(
-        self, rows: list[tuple[list[int], list[int], int]], length: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        ids = np.full((len(rows), length), self.tokenizer.pad_token_id)
-        following = np.full((len(rows), length), NOT_LEARNED)
-        answers = np.zeros((len(rows), length), bool)
-        for place, (read, wanted, asked) in enumerate(rows):
-            ids[place, : len(read)] = read
-            following[place, : len(read)] = wanted
-            answers[place, asked - 1 : len(read)] = True
-        return torch.from_numpy(ids), torch.from_numpy(following), torch.from_numpy(answers)
+    def _filled(self, rows: Sequence[Encoded]) -> Batch:
+        ids = np.full(BATCH_TOKENS, self.tokenizer.pad_token_id)
+        following = np.full(BATCH_TOKENS, NOT_LEARNED)
+        positions, answered = np.zeros(BATCH_TOKENS, int), np.zeros(BATCH_TOKENS, bool)
+        weights = np.zeros(BATCH_TOKENS, np.float32)
+        blocks: list[Block] = []
+        start = 0
+        for row in rows:
+            end, asked = start + len(row.ids), start + row.question
+            ids[start:end], following[start:end] = row.ids, row.following
+            counted = [np.arange(row.question)]
+            counted += [row.question + np.arange(size) for size in row.answers]
+            positions[start:end] = np.concatenate(counted)
+            answered[asked:end] = True
+            weights[start:asked], weights[asked:end] = HINT * len(row.answers), 1.0
+            blocks += blocks_of(start, row.question, row.answers)
+            start = end
+        table = table_of(blocks, BLOCKS)
+        parts = (torch.from_numpy(part) for part in (ids, positions, following, answered, weights))
+        ids_, positions_, *rest = parts
+        return Batch(ids_, positions_, table, *rest)
 
     def state(self) -> dict[str, Any]:
-        return {"life": self.user, "waiting": dict(self.waiting)}
+        return {"user": self.user, "waiting": list(self.waiting)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.user = state["life"]
-        self.waiting = defaultdict(list, state["waiting"])
+        self.user, self.waiting = state["user"], state["waiting"]
 
 
-def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int], list[int], int]:
-    """Return token ids, the target after each, and how many of the ids belong to the question."""
+def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> Encoded:
+    """Return a sample as tokens with the target after each."""
     messages = [{"role": role, "content": text} for role, text in one.messages]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     read = tokenizer(text, return_offsets_mapping=True)
-    question, ends = read.input_ids, {end: n for n, (_, end) in enumerate(read.offset_mapping)}
+    ids, ends = read.input_ids, {end: n for n, (_, end) in enumerate(read.offset_mapping)}
     given = tokenizer(one.given).input_ids
-    answer = tokenizer(one.answer + tokenizer.eos_token).input_ids
-    following = [NOT_LEARNED] * (len(question) + len(given))
+    following = [NOT_LEARNED] * (len(ids) + len(given) - 1)
     asked = next(text for role, text in one.messages if role == "user")
     start = text.index(asked)
     habit = "\nBy habit" in one.answer
@@ -132,9 +176,14 @@ def encoded(tokenizer: PreTrainedTokenizerFast, one: Sample) -> tuple[list[int],
         token, place = tokenizer(word).input_ids, ends.get(start + end)
         if place is not None and len(token) == 1:
             following[place] = token[0]
-    question += given
-    following[-1] = answer[0]
-    return question + answer, [*following, *answer[1:], NOT_LEARNED], len(question)
+    *ids, last = ids + given
+    question, sizes = len(ids), []
+    for answer in (one.answer, *one.others):
+        written = tokenizer(answer + tokenizer.eos_token).input_ids
+        ids += [last, *written[:-1]]
+        following += written
+        sizes.append(len(written))
+    return Encoded(ids, following, question, sizes)
 
 
 MARK = r"\n(?:[A-Z]+\. |- .+ \| )"
@@ -155,23 +204,44 @@ def aliases(tokenizer: PreTrainedTokenizerFast) -> list[tuple[int, int]]:
     return [(mark, ranked) for mark, ranked in pairs if mark and ranked]
 
 
-def loss_of(
-    model: Decoder, trunk: Any, results: Tensor, ids: Tensor, following: Tensor, answers: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the weighted loss per answer token, and which predictions are right.
+class Compiled(NamedTuple):
+    """What is compiled: the decoder without its head, and the loss."""
 
-    The loss is sum(weight * cross entropy) over all targets / number of answer tokens.
-    """
-    places = (following.flatten() != NOT_LEARNED).nonzero().squeeze(1)
-    # Padded to few shapes, because each shape compiles a kernel that stays in memory.
-    padded = functional.pad(places, (0, -len(places) % HEAD_ROWS))
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = model.head(trunk(ids).flatten(0, 1)[padded])[: len(places)]
-    wanted, answered = following.flatten()[places], answers.flatten()[places]
+    trunk: Any
+    loss: Any
+
+    @classmethod
+    def of(cls, model: Decoder) -> Compiled:
+        # The loss is compiled for each number of targets, with gradients and without.
+        torch._dynamo.config.recompile_limit = 4 * BATCH_TOKENS // HEAD_ROWS
+        return cls(torch.compile(model, dynamic=False), torch.compile(_weighted, dynamic=False))
+
+
+def _weighted(logits: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     losses = functional.cross_entropy(logits.float(), wanted, reduction="none")
-    weights = torch.where(answered, torch.where(torch.isin(wanted, results), RESULT, 1.0), HINT)
-    loss = (losses * weights).sum() / answered.sum()
-    return loss, logits.argmax(-1) == wanted
+    return (losses * weights).sum()
+
+
+def loss_of(
+    model: Decoder, compiled: Compiled, results: Tensor, batch: Batch
+) -> tuple[Tensor, Tensor]:
+    """Return the weighted loss for each token of an answer, and the logits at all targets.
+
+    The loss is sum(weight * cross entropy) over all targets / number of tokens of answers.
+    """
+    places = (batch.following != NOT_LEARNED).nonzero().squeeze(1)
+    # Padded, with a weight of 0, so that there are few shapes.
+    padding = -len(places) % HEAD_ROWS
+    padded = functional.pad(places, (0, padding))
+    with torch.autocast("cpu", torch.bfloat16):
+        states = compiled.trunk(batch.ids, batch.positions, batch.blocks)
+        logits = model.head(states[padded])
+    wanted, answered = batch.following[places], batch.answered[places]
+    heavy = answered & torch.isin(wanted, results)
+    weights = torch.where(heavy, RESULT, batch.weights[places])
+    wanted, weights = functional.pad(wanted, (0, padding)), functional.pad(weights, (0, padding))
+    loss = compiled.loss(logits, wanted, weights) / answered.sum()
+    return loss, logits[: len(places)]
 
 
 def optimizers(model: Decoder, rate: float) -> list[torch.optim.Optimizer]:
@@ -186,7 +256,11 @@ def optimizers(model: Decoder, rate: float) -> list[torch.optim.Optimizer]:
 
 @torch.no_grad()
 def accuracies(
-    model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, course: Course, batches: int = 3
+    model: Decoder,
+    compiled: Compiled,
+    tokenizer: PreTrainedTokenizerFast,
+    course: Course,
+    batches: int = 3,
 ) -> dict[str, float]:
     """Return the share of right predictions on the users for validation, by kind of token."""
     reader = Reader(tokenizer, HELD_OUT)
@@ -195,11 +269,11 @@ def accuracies(
     right: dict[str, list[bool]] = defaultdict(list)
     for _ in range(batches):
         batch = reader.batch(course)
-        _, hits = loss_of(model, trunk, results, *batch)
-        _, following, answers = (part.flatten() for part in batch)
-        learned = following != NOT_LEARNED
-        tokens, answered = following[learned].tolist(), answers[learned].tolist()
-        for token, answer, hit in zip(tokens, answered, hits.tolist(), strict=True):
+        _, logits = loss_of(model, compiled, results, batch)
+        learned = batch.following != NOT_LEARNED
+        tokens, answered = batch.following[learned], batch.answered[learned].tolist()
+        hits = (logits.argmax(-1) == tokens).tolist()
+        for token, answer, hit in zip(tokens.tolist(), answered, hits, strict=True):
             right[_kind(texts[token]) if answer else "hint-" + _kind(texts[token])].append(hit)
     return {kind: float(np.mean(hits)) for kind, hits in sorted(right.items())}
 
@@ -255,9 +329,7 @@ def train(
     tokenizer = PreTrainedTokenizerFast.from_pretrained(out)
     model, reader = Decoder(), Reader(tokenizer, seed, rank, world)
     implant(model, tokens_like(tokenizer, MARK), aliases(tokenizer))
-    # One kernel for each length, with gradients and without; torch compiles no more than these.
-    torch._dynamo.config.recompile_limit = 2 * len(LENGTHS)
-    trunk = torch.compile(model, dynamic=False)
+    compiled = Compiled.of(model)
     both, results = optimizers(model, rate), tokens_like(tokenizer, RESULTS)
     step, checkpoint = 0, Checkpoint(out / "checkpoint.pt", model, both, reader)
     if checkpoint.path.is_file():
@@ -271,8 +343,8 @@ def train(
     started, losses = time.time(), []
     while seen < tokens:
         factor = min(1.0, (step + 1) / WARM_UP, max(0.0, 1.0 - seen / tokens) / END)
-        batch = reader.batch(course_after(seen))
-        loss, _ = loss_of(model, trunk, results, *batch)
+        batch = reader.batch(course_after(seen / tokens))
+        loss, _ = loss_of(model, compiled, results, batch)
         loss.backward()
         if world > 1:
             _average(model.parameters(), world)
@@ -289,7 +361,7 @@ def train(
                 distributed.all_gather_object(readers, reader.state())
             if rank > 0:
                 continue
-            _report(model, trunk, tokenizer, course_after(seen).eager)
+            _report(model, compiled, tokenizer, course_after(seen / tokens).eager)
             export(model, tokenizer, out / "model")
             checkpoint.save(step, seen, readers)
 
@@ -345,7 +417,9 @@ def _average(parameters: Iterable[Tensor], world: int) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eager: bool) -> None:
+def _report(
+    model: Decoder, compiled: Compiled, tokenizer: PreTrainedTokenizerFast, eager: bool
+) -> None:
     courses = {
         "sort": Course(sort=1),
         "drill": Course(drill=1, eager=eager),
@@ -353,7 +427,7 @@ def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eage
         "reflect": Course(reflect=1, eager=eager),
     }
     for name, course in courses.items():
-        shares = accuracies(model, trunk, tokenizer, course)
+        shares = accuracies(model, compiled, tokenizer, course)
         said = ", ".join(f"{kind} {share:.3f}" for kind, share in shares.items())
         print(f"  {name}: {said}", flush=True)
 
@@ -361,7 +435,7 @@ def _report(model: Decoder, trunk: Any, tokenizer: PreTrainedTokenizerFast, eage
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--out", type=Path, default=Path("build"))
-    arguments.add_argument("--tokens", type=float, default=236e6)
+    arguments.add_argument("--tokens", type=float, default=90e6)
     arguments.add_argument("--rate", type=float, default=0.01)
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--save-every", type=int, default=200)

@@ -195,18 +195,17 @@ def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:
     """
     from starec_sim.errors import ConfigError, did_you_mean
     from starec_sim.policies.settings import Budget
-    from starec_sim.yaml_files import key_value, key_value_pairs
+    from starec_sim.yaml_files import key_value_pairs
 
     example = "e.g. --budget calls=5000 or --budget usd=none"
-    key_value_pairs(pairs or (), "--budget", example)  # no key has two values
     changes: dict[str, float | None] = {}
-    for pair in pairs or ():
-        key, value = key_value(pair, "--budget", example)
+    for key, value in key_value_pairs(pairs or (), "--budget", example):
+        pair = f'--budget "{key}={value}"'
         if key not in Budget.model_fields:
             near = did_you_mean(key, Budget.model_fields)
-            raise ConfigError(f'--budget "{pair}": there is no such key; {near}', hint=example)
+            raise ConfigError(f"{pair}: there is no such key; {near}", hint=example)
         try:
             changes[key] = None if value == "none" else float(str(value))
         except ValueError:
-            raise ConfigError(f'--budget "{pair}": expected a number', hint=example) from None
+            raise ConfigError(f"{pair}: expected a number", hint=example) from None
     return changes

@@ -152,6 +152,63 @@ Answer like this: "A > B"."""
     assert "Era 3 (early)" in tokenizer.decode(one) and '"A > B"' in tokenizer.decode(one)
 
 
+def test_a_question_is_read_once_for_all_of_its_answers_and_each_is_as_if_alone(tokenizer):
+    import sft
+    from corpus import sample
+    from model import Decoder, Shape
+
+    torch.manual_seed(1)
+    model = Decoder(Shape(inner=64))
+    reader = sft.Reader(tokenizer, 5)
+    rows = [sft.encoded(tokenizer, one) for n in range(6) for one in sample(5, n)]
+    assert max(len(row.answers) for row in rows) > 1
+    batch = reader._filled(rows)
+    start = 0
+
+    @torch.no_grad()
+    def states(one):
+        return model(one.ids, one.positions, one.blocks)
+
+    together = states(batch)
+    for row in rows:
+        place = row.question
+        for size in row.answers:
+            kept = [*range(row.question), *range(place, place + size)]
+            ids, following = ([part[n] for n in kept] for part in (row.ids, row.following))
+            alone = reader._filled([sft.Encoded(ids, following, len(ids), [])])
+            assert alone.positions[: len(ids)].tolist() == [*range(len(ids))]
+            at = torch.tensor(kept) + start
+            torch.testing.assert_close(together[at], states(alone)[: len(ids)])
+            assert torch.equal(batch.following[at], alone.following[: len(ids)])
+            place += size
+        start += len(row.ids)
+
+
+def test_what_attends_to_what_has_gradients_as_torch_computes_them():
+    from attention import attention, blocks_of, table_of
+
+    torch.manual_seed(2)
+    question, answers, start = 300, (5, 40), 7
+    length = start + question + sum(answers)
+    may = torch.ones(length, length, dtype=torch.bool).tril()
+    may[:, :start] = may[-40:, start + question : start + question + 5] = False
+    may.fill_diagonal_(True)
+    table = table_of([*blocks_of(start, question, answers)], 9)
+    q, k, v = (torch.randn(length, *heads, 16, requires_grad=True) for heads in ((3,), (), ()))
+    wanted = torch.nn.functional.scaled_dot_product_attention(
+        q.transpose(0, 1), k.expand(3, -1, -1), v.expand(3, -1, -1), attn_mask=may
+    ).transpose(0, 1)[start:]
+    mixed = attention(q, k, v, table)[start:]
+    torch.testing.assert_close(mixed, wanted)
+    weights = torch.randn_like(wanted)
+    for here, there in zip(
+        torch.autograd.grad((mixed * weights).sum(), (q, k, v)),
+        torch.autograd.grad((wanted * weights).sum(), (q, k, v)),
+        strict=True,
+    ):
+        torch.testing.assert_close(here, there)
+
+
 class TestSupervisedTraining:
     @pytest.fixture
     def train(self, monkeypatch, tokenizer):
