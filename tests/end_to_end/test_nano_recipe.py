@@ -153,14 +153,14 @@ Answer like this: "A > B"."""
 
 
 def test_a_question_is_read_once_for_all_of_its_answers_and_each_is_as_if_alone(tokenizer):
-    import sft
+    import batches
     from corpus import sample
     from model import Decoder, Shape
 
     torch.manual_seed(1)
     model = Decoder(Shape(inner=64))
-    reader = sft.Reader(tokenizer, 5)
-    rows = [sft.encoded(tokenizer, one) for n in range(6) for one in sample(5, n)]
+    reader = batches.Reader(tokenizer, 5)
+    rows = [batches.encoded(tokenizer, one) for n in range(6) for one in sample(5, n)]
     assert max(len(row.answers) for row in rows) > 1
     batch = reader._filled(rows)
     start = 0
@@ -175,7 +175,7 @@ def test_a_question_is_read_once_for_all_of_its_answers_and_each_is_as_if_alone(
         for size in row.answers:
             kept = [*range(row.question), *range(place, place + size)]
             ids, following = ([part[n] for n in kept] for part in (row.ids, row.following))
-            alone = reader._filled([sft.Encoded(ids, following, len(ids), [])])
+            alone = reader._filled([batches.Encoded(ids, following, len(ids), [])])
             assert alone.positions[: len(ids)].tolist() == [*range(len(ids))]
             at = torch.tensor(kept) + start
             torch.testing.assert_close(together[at], states(alone)[: len(ids)])
@@ -213,9 +213,11 @@ class TestSupervisedTraining:
     @pytest.fixture
     def train(self, monkeypatch, tokenizer):
         """Train a few steps, reporting nothing, uncompiled."""
+        import batches
         import sft
 
         monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+        monkeypatch.setattr(batches, "BATCH_TOKENS", 1_280)
         monkeypatch.setattr(sft, "BATCH_TOKENS", 1_280)
 
         def train(out, steps, reports=lambda *_: None, **settings):
