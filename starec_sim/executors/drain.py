@@ -72,6 +72,8 @@ def drains_at_sigterm() -> Iterator[None]:
 
 def _handle(number: int, frame: object) -> None:
     if _drain.is_set():
+        if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a job in the background of a script
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)  # what Ctrl-C does
         return
     _drain.set()

@@ -39,8 +39,9 @@ from starec_sim.runs.turns import select_outlines
 from starec_sim.types import Turn, Verdict
 
 LOST: Mapping[RecordLevel, str] = {
-    "decisions": "prompts, answers, tokens, scores of the recommender and what was recalled: no "
-    "`starec replay`, `fork`, `interview`, asking again, search of answers, or turns to train on",
+    "decisions": "prompts, answers, tokens, scores of the recommender, what items were truly worth "
+    "and what was recalled: no `starec replay`, `fork`, `interview`, asking again, search of "
+    "answers, or turns to train on",
     "metrics": "all steps and visits: no `starec why`, `diff`, `search`, `scan`, `export`, pages "
     "of users, intervals over users, or costs by node",
 }

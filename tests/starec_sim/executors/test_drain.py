@@ -57,3 +57,17 @@ def test_a_second_sigterm_does_what_ctrl_c_does():
 
     with drain.drains_at_sigterm(), pytest.raises(KeyboardInterrupt):
         asyncio.run(drain.drained_in_time(visits()))
+
+
+def test_it_does_so_in_the_background_of_a_script_too_where_ctrl_c_is_ignored():
+    async def visits():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(3600)
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with drain.drains_at_sigterm(), pytest.raises(KeyboardInterrupt):
+            asyncio.run(drain.drained_in_time(visits()))
+    finally:
+        signal.signal(signal.SIGINT, before)
