@@ -99,10 +99,14 @@ class Reader:
             weights[start:asked], weights[asked:end] = HINT * len(row.answers), 1.0
             blocks += blocks_of(start, row.question, row.answers)
             start = end
-        table = table_of(blocks, BLOCKS)
-        parts = (torch.from_numpy(part) for part in (ids, positions, following, answered, weights))
-        ids_, positions_, *rest = parts
-        return Batch(ids_, positions_, table, *rest)
+        return Batch(
+            torch.from_numpy(ids),
+            torch.from_numpy(positions),
+            table_of(blocks, BLOCKS),
+            torch.from_numpy(following),
+            torch.from_numpy(answered),
+            torch.from_numpy(weights),
+        )
 
     def state(self) -> dict[str, Any]:
         return {"user": self.user, "waiting": [tuple(row) for row in self.waiting]}

@@ -141,7 +141,8 @@ def _calibration(
     spent: Counter[str] = Counter()
     users, cheap_users, cheap, costly = 0, 0, "", ""
     for trial in trials:
-        paired = _first_visits_of_pairs(reader, trial, window, spent)
+        paired = _read_pairs(reader, trial, window)
+        spent.update(paired.spent)
         # Rounds that a fork replays have no second visits.
         kinds, means = _read_values(reader, trial, range(paired.start, window.stop))
         played = sorted(means.get(CALLS, ()))
@@ -179,21 +180,21 @@ def _read_values(reader: Reader, trial: RecordedTrial, window: range) -> _TrialV
     return _TrialValues(kinds, queries.user_means(reader.db, [trial.number], window))
 
 
-class _FirstVisits(NamedTuple):
-    """The first visits of the pairs: those whose user was played again in the same round."""
+class _Pairs(NamedTuple):
+    """The visits of a trial whose user was played again in the same round."""
 
     start: int
     """The round of the first of them; the end of the window if there is none."""
     means: Mapping[str, Mapping[str, float]]
-    """Of each metric and each user's id, over these visits. A second visit that failed is left out,
-    and then its first visit does not count."""
+    """Of each metric and each user's id, over the first visits. A second visit that failed is left
+    out, and then its first visit does not count."""
+    spent: Counter[str]
+    """What the second visits took, by name of the metric."""
 
 
-def _first_visits_of_pairs(
-    reader: Reader, trial: RecordedTrial, window: range, spent: Counter[str]
-) -> _FirstVisits:
-    """Return the first visits of all pairs of a trial, and add what the second ones took."""
-    start = window.stop
+def _read_pairs(reader: Reader, trial: RecordedTrial, window: range) -> _Pairs:
+    """Return the pairs of a trial in a window of rounds."""
+    start, spent = window.stop, Counter[str]()
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for visit in queries.visit_metrics(reader.db, [trial.number]):
         if visit.round in window and CALLS in visit.metrics:
@@ -207,4 +208,4 @@ def _first_visits_of_pairs(
         name: {user: float(np.mean(each)) for user, each in of_users.items()}
         for name, of_users in values.items()
     }
-    return _FirstVisits(start, means)
+    return _Pairs(start, means, spent)
