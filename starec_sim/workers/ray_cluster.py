@@ -210,7 +210,7 @@ def _connected(ray: Any, address: str) -> None:
     main thread exit at SIGTERM, which the run handles itself.
 
     Raises:
-        TimeoutError: The cluster does not answer.
+        RunError: The cluster does not answer.
         ConnectionError: There is none.
     """
     result: Future[None] = Future()
@@ -227,7 +227,11 @@ def _connected(ray: Any, address: str) -> None:
     try:
         result.result(_INIT_S)
     except TimeoutError:
-        raise TimeoutError(f"it did not answer within {_INIT_S:.0f} s") from None
+        raise RunError(
+            f"executor.address: {address}: Ray did not connect within {_INIT_S:.0f} s",
+            hint="if the cluster asks for a token (Ray 2.60 and later, where `~/.ray/auth_token` "
+            "exists), set RAY_AUTH_MODE=token and run the command again",
+        ) from None
 
 
 def _check_answers(address: str) -> None:

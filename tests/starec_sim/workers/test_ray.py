@@ -16,6 +16,7 @@ from starec_sim.errors import RunError
 from starec_sim.experiment import Experiment
 
 pytestmark = pytest.mark.slow
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # Ray 2.60 asks for a token if the user has one
 ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'starec-sim[ray]'")
 
 POLICY = f"{Path(__file__).with_name('signalling_policy.py')}:SignallingPolicy"

@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import sys
+import threading
 from types import SimpleNamespace
 
 import pytest
 from langsmith.run_helpers import get_tracing_context
 
 from starec_sim.boundary import watch
+from starec_sim.errors import RunError
 from starec_sim.executors.settings import ExecutorSettings
 from starec_sim.workers import compact, ray_cluster
 from starec_sim.workers.messages import Drain
@@ -109,3 +111,15 @@ def test_there_are_no_more_workers_than_cores_and_cards_have_room_for(
 
 def test_a_cluster_without_a_card_has_one_worker_whose_start_says_what_is_missing(cluster):
     assert cluster(Ray(CPU=16.0), gpus=1).workers() == 1
+
+
+def test_a_cluster_that_does_not_answer_is_named_with_what_to_do_about_tokens(monkeypatch):
+    ended = threading.Event()
+    fake = Ray()
+    monkeypatch.setattr(fake, "init", lambda **options: ended.wait(30), raising=False)
+    monkeypatch.setattr(ray_cluster, "_ray", lambda: fake)
+    monkeypatch.setattr(ray_cluster, "_INIT_S", 0.01)
+    with pytest.raises(RunError, match=r"address: auto: Ray did not connect") as error:
+        ray_cluster.RayCluster(ExecutorSettings(use="ray"))
+    ended.set()
+    assert "RAY_AUTH_MODE=token" in error.value.hint
