@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from starec_sim.policies.engine.same_in_any_batch import add_values
+from starec_sim.policies.engine.same_in_any_batch import add_values, blocks
 
 _QUERIES = 64
 """How many queries of a head are computed at once."""
@@ -71,6 +71,6 @@ class CausalAttention:
             newest.masked_fill_(self._later[:now, :now], float("-inf"))
             weights = scores.softmax(-1).flatten(0, 1)
             sums = values.new_zeros(count * key_heads, share * now, size)
-            add_values(sums, weights, values[:, :seen])
+            add_values(sums, weights, blocks(values[:, :seen]))
             attended[:, :, :, first:last] = sums.view(count, key_heads, share, now, size)
         return attended.view(count, heads, length, size).to(queries.dtype)

@@ -5,7 +5,7 @@
     answer   the tokens that a row has sampled: once for each row
 
 The queries of a step are multiplied with each part in one product, for all rows that share it, and
-one softmax runs over all three. Keys are transposed: a processor's products are twice as fast.
+one softmax in fp32 runs over all three.
 
 A row's attention is equal to the bit in every batch. For that, parts begin at a multiple of
 `LANES`, values are added up in blocks of `BLOCK` tokens from the beginning of the text, and rows
@@ -23,6 +23,7 @@ from torch import Tensor
 from starec_sim.policies.engine.same_in_any_batch import (
     BLOCK,
     add_values,
+    blocks,
     padded_rows,
     padded_tokens,
 )
@@ -32,7 +33,17 @@ KeysValues = list[tuple[Tensor, Tensor]]
 head size)."""
 
 _FIRST_ROOM = 64
-"""Tokens of the answer that there is room for at first; doubled whenever it is full."""
+"""Tokens of the answer that there is room for at first; doubled whenever it is full, until room
+for `_MOST_ROOM` more is made at a time."""
+_MOST_ROOM = 256
+
+
+def in_layout(keys: Tensor) -> Tensor:
+    """Copy keys (..., head size, tokens) into the layout whose products are fastest on a processor.
+
+    In bf16 the numbers of a token are neighbours in memory; in fp32, those of a dimension.
+    """
+    return keys.mT.contiguous().mT if keys.dtype == torch.bfloat16 else keys.contiguous()
 
 
 @dataclass(slots=True)
@@ -51,7 +62,7 @@ class SharedPrefix:
     def whole(self) -> SharedPrefix:
         """Return the part of it that is in whole blocks."""
         end = self.length - self.length % BLOCK
-        kv = [(keys[..., :end].contiguous(), values[:, :end]) for keys, values in self.kv]
+        kv = [(in_layout(keys[..., :end]), values[:, :end]) for keys, values in self.kv]
         return SharedPrefix(self.first, self.last, kv)
 
 
@@ -78,7 +89,9 @@ class PrefixCache:
         members: list[int],
     ) -> None:
         values = prompts[0][1]
-        self._prefixes, self._prompts = prefixes, prompts
+        self._prefixes = prefixes
+        self._keys = [keys for keys, _ in prompts]
+        self._values = [_in_blocks(values) for _, values in prompts]
         self._lengths, self._members = list(lengths), members
         self._heads, self._size = values.shape[1], values.shape[3]
         self._dtype, self._device = values.dtype, values.device
@@ -104,7 +117,7 @@ class PrefixCache:
         self._cells = None if full else torch.tensor(at, device=self._device)
 
         self._prefix_room = max((prefix.length for prefix in self._prefixes), default=0)
-        self._read = self._prefix_room + self._prompts[0][1].shape[2]
+        self._read = self._prefix_room + self._keys[0].shape[-1]
         lengths = torch.tensor(self._lengths, device=self._device)[:, None]
         shared = torch.zeros(count, 1, dtype=torch.long, device=self._device)
         for prefix in self._prefixes:
@@ -120,11 +133,12 @@ class PrefixCache:
     def advance(self) -> None:
         """Make room for the keys and values of one more token."""
         if self._filled == self._room:
-            room = max(_FIRST_ROOM, 2 * self._room)
+            room = self._room + min(max(self._room, _FIRST_ROOM), _MOST_ROOM)
             grown: KeysValues = []
-            for layer in range(len(self._prompts)):
-                keys = self._empty(self.rows, self._heads, self._size, room)
-                values = self._empty(self.rows, self._heads, room, self._size)
+            for layer in range(len(self._keys)):
+                # Zeros, because what is not filled is multiplied too.
+                keys = in_layout(self._zeros(self.rows, self._heads, self._size, room))
+                values = self._zeros(self.rows, self._heads, room, self._size)
                 if self._answers:
                     old_keys, old_values = self._answers[layer]
                     keys[..., : self._filled] = old_keys[: self.rows]
@@ -136,6 +150,12 @@ class PrefixCache:
     def _empty(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=self._dtype, device=self._device)
 
+    def _zeros(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, dtype=self._dtype, device=self._device)
+
+    def _sums(self, *shape: int) -> Tensor:
+        return torch.zeros(shape, device=self._device)
+
     def attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Add one token of each row to a layer, and return the attention of its queries.
 
@@ -146,7 +166,7 @@ class PrefixCache:
             values: (rows, key heads, head size).
 
         Returns:
-            The attended values, in the shape of the queries.
+            The attended values in fp32, in the shape of the queries.
         """
         asked = queries.shape[2]
         if self._group == 1:
@@ -157,38 +177,39 @@ class PrefixCache:
         answer_keys, answer_values = (cache[:rows] for cache in self._answers[layer])
         answer_keys[..., self._filled - 1] = keys
         answer_values[:, :, self._filled - 1] = values
-        prompt_keys, prompt_values = self._prompts[layer]
-        room, read = self._prefix_room, self._read
+        room, read, end = self._prefix_room, self._read, self._read + self._filled
 
         query_grid = self._to_grid(queries)
         count, _, wide, _ = query_grid.shape
-        scores = self._empty(count, heads, wide, read + self._filled)
+        scores = self._empty(count, heads, wide, read + self._room)
         for prefix in self._prefixes:
             prefix_keys, _ = prefix.kv[layer]
             shared = query_grid[prefix.first : prefix.last].transpose(0, 1).reshape(heads, -1, size)
             products = (shared @ prefix_keys).view(heads, -1, wide, prefix.length)
             scores[prefix.first : prefix.last, ..., : prefix.length] = products.transpose(0, 1)
-        scores[..., room:read] = query_grid @ prompt_keys
-        own_products = padded_rows(queries) @ answer_keys[..., : self._filled]
+        scores[..., room:read] = query_grid @ self._keys[layer]
+        own_products = padded_rows(queries) @ answer_keys
         scores[..., read:] = self._to_grid(own_products[:, :, :share])
+        scores[..., end:] = float("-inf")
         if self._mask_from < read:
             # Filled, not added: where no product was written there may be any number, NaN included.
             scores[..., self._mask_from : read].masked_fill_(self._mask, float("-inf"))
-        weights = scores.softmax(-1)
+        weights = scores.softmax(-1, torch.float32).to(self._dtype)
 
-        attended = weights.new_zeros(count, heads, wide, size)
+        attended = self._sums(count, heads, wide, size)
         for prefix in self._prefixes:
             _, prefix_values = prefix.kv[layer]
             part = weights[prefix.first : prefix.last, ..., : prefix.length].transpose(0, 1)
             part = part.reshape(heads, -1, prefix.length)
-            sums = part.new_zeros(*part.shape[:2], size)
-            add_values(sums, part, prefix_values)
+            sums = self._sums(*part.shape[:2], size)
+            add_values(sums, part, blocks(prefix_values))
             sums = sums.view(heads, -1, wide, size).transpose(0, 1)
             attended[prefix.first : prefix.last] = sums
         prompt_weights = weights[..., room:read].flatten(0, 1)
-        add_values(attended.flatten(0, 1), prompt_weights, prompt_values.flatten(0, 1))
+        prompt_values = (block.flatten(0, 1) for block in self._values[layer])
+        add_values(attended.flatten(0, 1), prompt_weights, prompt_values)
         own_weights = padded_rows(self._from_grid(weights[..., read:], share))
-        own = (own_weights @ answer_values[:, :, : self._filled])[:, :, :share]
+        own = (own_weights @ answer_values)[:, :, :share].float()
         return (own + self._from_grid(attended, share))[:, :, :asked]
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
@@ -231,9 +252,9 @@ class PrefixCache:
             kept = torch.tensor(remaining, device=self._device)
             self._lengths = [self._lengths[prompt] for prompt in remaining]
             longest = padded_tokens(max(self._lengths))
-            self._prompts = [
-                (keys[kept, ..., :longest], values[kept, :, :longest])
-                for keys, values in self._prompts
+            self._keys = [in_layout(keys[kept, ..., :longest]) for keys in self._keys]
+            self._values = [
+                _in_blocks(torch.cat(values, 2)[kept, :, :longest]) for values in self._values
             ]
             for prefix in self._prefixes:
                 prefix.first, prefix.last = (
@@ -242,3 +263,8 @@ class PrefixCache:
                 )
             self._prefixes = [prefix for prefix in self._prefixes if prefix.first < prefix.last]
         self._arrange()
+
+
+def _in_blocks(values: Tensor) -> list[Tensor]:
+    """Cut values (..., tokens, size) into blocks, each in memory of its own: bf16 is faster so."""
+    return [block.contiguous() for block in blocks(values)]

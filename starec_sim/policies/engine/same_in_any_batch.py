@@ -15,6 +15,8 @@ and decision 135 says what was measured and where this does not hold.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -56,17 +58,25 @@ def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return products if bias is None else products + bias
 
 
-def add_values(sums: Tensor, weights: Tensor, values: Tensor) -> None:
+def blocks(values: Tensor) -> tuple[Tensor, ...]:
+    """Cut values (..., tokens, size) into blocks of `BLOCK` tokens; the last may be shorter."""
+    # A graphics card does not give equal bits, and would be asked once for each block.
+    return values.split(BLOCK, -2) if values.device.type == "cpu" else (values,)
+
+
+def add_values(sums: Tensor, weights: Tensor, values: Iterable[Tensor]) -> None:
     """Add weights @ values to sums, block by block.
 
     Args:
-        sums: (n, queries, size); changed in place.
-        weights: (n, queries, tokens), from the first token of a block on.
-        values: (n, tokens, size).
+        sums: In fp32, (n, queries, size); changed in place.
+        weights: (n, queries, tokens).
+        values: The blocks of the same tokens, each (n, tokens of the block, size).
     """
-    tokens = values.shape[1]
-    # A graphics card does not give equal bits, and would be asked once for each block.
-    block = BLOCK if values.device.type == "cpu" else max(tokens, 1)
-    for at in range(0, tokens, block):
-        to = min(at + block, tokens)
-        sums.baddbmm_(weights[..., at:to], values[:, at:to])
+    at = 0
+    for block in values:
+        part = weights[..., at : at + block.shape[1]]
+        if block.dtype == sums.dtype:
+            sums.baddbmm_(part, block)
+        else:
+            sums += part @ block
+        at += block.shape[1]
