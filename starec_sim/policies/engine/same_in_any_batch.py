@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -61,7 +62,7 @@ def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def blocks(values: Tensor) -> tuple[Tensor, ...]:
     """Cut values (..., tokens, size) into blocks of `BLOCK` tokens; the last may be shorter."""
     # A graphics card does not give equal bits, and would be asked once for each block.
-    return values.split(BLOCK, -2) if values.device.type == "cpu" else (values,)
+    return torch.split(values, BLOCK, -2) if values.device.type == "cpu" else (values,)
 
 
 def add_values(sums: Tensor, weights: Tensor, values: Iterable[Tensor]) -> None:
