@@ -136,7 +136,6 @@ class PrefixCache:
             room = self._room + min(max(self._room, _FIRST_ROOM), _MOST_ROOM)
             grown: KeysValues = []
             for layer in range(len(self._keys)):
-                # Zeros, because what is not filled is multiplied too.
                 keys = in_layout(self._zeros(self.rows, self._heads, self._size, room))
                 values = self._zeros(self.rows, self._heads, room, self._size)
                 if self._answers:
@@ -178,17 +177,19 @@ class PrefixCache:
         answer_keys[..., self._filled - 1] = keys
         answer_values[:, :, self._filled - 1] = values
         room, read, end = self._prefix_room, self._read, self._read + self._filled
+        # In bf16 a part of a matrix would be copied, so what is not filled is multiplied too.
+        width = self._filled if self._dtype == torch.float32 else self._room
 
         query_grid = self._to_grid(queries)
         count, _, wide, _ = query_grid.shape
-        scores = self._empty(count, heads, wide, read + self._room)
+        scores = self._empty(count, heads, wide, read + width)
         for prefix in self._prefixes:
             prefix_keys, _ = prefix.kv[layer]
             shared = query_grid[prefix.first : prefix.last].transpose(0, 1).reshape(heads, -1, size)
             products = (shared @ prefix_keys).view(heads, -1, wide, prefix.length)
             scores[prefix.first : prefix.last, ..., : prefix.length] = products.transpose(0, 1)
         scores[..., room:read] = query_grid @ self._keys[layer]
-        own_products = padded_rows(queries) @ answer_keys
+        own_products = padded_rows(queries) @ answer_keys[..., :width]
         scores[..., read:] = self._to_grid(own_products[:, :, :share])
         scores[..., end:] = float("-inf")
         if self._mask_from < read:
@@ -209,7 +210,7 @@ class PrefixCache:
         prompt_values = (block.flatten(0, 1) for block in self._values[layer])
         add_values(attended.flatten(0, 1), prompt_weights, prompt_values)
         own_weights = padded_rows(self._from_grid(weights[..., read:], share))
-        own = (own_weights @ answer_values)[:, :, :share].float()
+        own = (own_weights @ answer_values[:, :, :width])[:, :, :share].float()
         return (own + self._from_grid(attended, share))[:, :, :asked]
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
