@@ -101,6 +101,22 @@ def test_ease_refuses_a_catalogue_whose_weights_do_not_fit():
         recommender.fit(log)
 
 
+def test_ease_keeps_no_weights_of_items_without_likes():
+    """An array for all pairs of these items would have 20 GB."""
+    tracemalloc.start()
+    try:
+        recommender = EASE(EASE.Config(), n_users=3, n_items=50_000, seed=0)
+        log = Interactions(np.arange(3), np.array([7, 9, 40_000]), np.full(3, 5.0), np.arange(3))
+        recommender.fit(log)
+        recommender.observe(log._replace(items=np.array([9, 7, 11])))
+        scores = recommender.score(np.arange(3), np.tile([7, 9, 11, 40_000], (3, 1)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6
+    assert not scores.any()  # no two items are liked by one user of the fit
+
+
 def test_recommending_to_many_users_reports_its_progress():
     found = load("recommenders", "popularity")
     recommender = found(found.Config(), n_users=50, n_items=2**16, seed=0)
