@@ -14,8 +14,15 @@ share of users whom the policy `nano` plays; with `--gate never` they never thin
 after each round, in a process of its own, and gives its mean `beside_us`: on a machine that does
 other things too, only the two compare.
 
+After several sizes, least squares over their rounds say how the peak of the memory grows: so much
+in any case, for each user, and for each visit of the rounds so far. `starec estimate` plans with
+these figures:
+
+    python benchmarks/scale_population.py --users 1000 5000 20000 --rounds 5
+
 `cpu_us` is CPU time from the first visit to the last commit, for a visit. It and the peak memory
-are those of the process that writes the record: with `--workers`, read `wall_s`.
+are those of the process that writes the record: with `--workers`, read `wall_s`; `worker_mib` is
+the peak of the largest worker.
 """
 
 from __future__ import annotations
@@ -33,6 +40,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from starec_sim import runner
 from starec_sim.events import RunEvents
@@ -61,6 +70,8 @@ class Meter(RunEvents):
     def __init__(self, kill_in: int | None, beside: int = 0) -> None:
         self.visits = self.steps = 0
         self.beside_us: list[float] = []
+        self.peaks: list[tuple[int, float]] = []
+        """Visits so far and the peak of the memory in MiB, after each round."""
         self._beside = beside
         self.cpu_s = 0.0
         self._kill_in = kill_in
@@ -84,6 +95,7 @@ class Meter(RunEvents):
         now = time.process_time()
         seconds, self._mark = now - self._mark, now
         self.cpu_s += seconds
+        self.peaks.append((self.visits, peak_mib()))
         print(f"round {round + 1}: {seconds:.1f} s of CPU", file=sys.stderr, flush=True)
         if self._beside:
             with tempfile.TemporaryDirectory() as folder:
@@ -133,6 +145,20 @@ class Setting(NamedTuple):
         )
 
 
+def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
+    """Return the peak of the resident memory of this process, or of its largest child."""
+    return resource.getrusage(who).ru_maxrss / 1024
+
+
+def growth(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return how the peak grows, by least squares: base, KiB for each user, KiB for each visit."""
+    points = [(row["users"], *peak) for row in rows for peak in row["peaks"]]
+    users, visits, peaks = np.array(points).T
+    factors = np.column_stack([np.ones(len(peaks)), users / 1024, visits / 1024])
+    base, of_user, of_visit = np.linalg.lstsq(factors, peaks)[0].tolist()
+    return {"base_mib": base, "kib_a_user": of_user, "kib_a_visit": of_visit}
+
+
 def play(
     users: int, setting: Setting, folder: Path, kill_in: int | None, beside: int
 ) -> dict[str, Any]:
@@ -155,7 +181,9 @@ def play(
         "steps_per_cpu_s": meter.steps / meter.cpu_s if meter.cpu_s else 0.0,
         "all_cpu_s": time.process_time(),
         "wall_s": time.monotonic() - begun,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": peak_mib(),
+        "peaks": meter.peaks,
+        **({"worker_mib": peak_mib(resource.RUSAGE_CHILDREN)} if setting.workers else {}),
         "record_mib": size / 2**20,
     }
 
@@ -250,6 +278,8 @@ def main() -> None:
                 if isinstance(value, float)
             )
             print(f"{users:,} users  {line}  {rows[-1]['digest'][:12]}", flush=True)
+    if len(rows) > 1 and not options.json:
+        print("  ".join(f"{name} {value:,.1f}" for name, value in growth(rows).items()))
     if options.plot:
         draw(rows, options.plot)
     if options.json:

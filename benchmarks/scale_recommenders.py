@@ -10,7 +10,8 @@ users. Times are CPU time. Settings can be named:
 
     python benchmarks/scale_recommenders.py --only als --settings '{"learn_between_fits": true}'
 
-Sequence models learn on a graphics card in practice; name a smaller log for them:
+Networks are fitted on one core, which takes long on such a log. Name a smaller one for
+them, and one pass over it with `--settings '{"epochs": 1}'`:
 
     python benchmarks/scale_recommenders.py --only gru4rec sasrec --interactions 200000
 """

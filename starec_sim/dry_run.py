@@ -37,6 +37,8 @@ from starec_sim.types import FloatArray, User
 
 _LAST_ROUNDS = 2
 """Number of rounds at the end of a dry run from which the other rounds are estimated."""
+FEW_VISITS = 20
+"""Below so many, the mean of a visit is uncertain: visits differ in steps, and in slow thinking."""
 
 
 class TrialCosts(NamedTuple):
@@ -75,6 +77,22 @@ class DryRun(NamedTuple):
     """Wall time by CPU time where no policy is asked; at least 1."""
     unpriced: tuple[str, ...]
     """Keys of the policies that need a price and have none."""
+
+    def few_visits(self, play: int) -> tuple[str, ...]:
+        """Return a warning if few visits were played, and there are more.
+
+        Args:
+            play: Users who were to visit in each round.
+        """
+        if self.visits >= min(FEW_VISITS, sum(round(each.visits) for each in self.trials)):
+            return ()
+        rounds = "play more rounds (--rounds)"
+        users = f"more users (--play {max(64, 8 * play)})"
+        more = f"{rounds} or {users}" if play < self.users else f"{rounds}, or take more users"
+        return (
+            f"this rests on {self.visits} visits, which is few: what a visit takes may be a third "
+            f"more or less; {more}",
+        )
 
     def total(self) -> FloatArray:
         """Return what one trial of each arm takes together, in the order of `TrialCosts`."""

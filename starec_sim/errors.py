@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import errno
+import re
 from collections.abc import Iterable
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -201,3 +203,17 @@ def near_name(name: str, known: Iterable[str]) -> str:
     by_folded = {each.casefold(): each for each in sorted(set(known) - {name})}
     close = difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
     return f'did you mean "{by_folded[close[0]]}"?' if close else ""
+
+
+def in_digits(text: str) -> str:
+    """Return a whole number that is written as `1e6` or `1,000` in digits; else nothing.
+
+    >>> in_digits("1e6"), in_digits("1,000"), in_digits("1.5")
+    ('1000000', '1000', '')
+    """
+    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        return text.replace(",", "")
+    if not re.fullmatch(r"\d{1,20}(\.\d{1,20})?[eE]\+?\d{1,2}", text):
+        return ""
+    number = Decimal(text)
+    return f"{int(number)}" if number == int(number) else ""

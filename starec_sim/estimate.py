@@ -27,6 +27,10 @@ class Estimate(NamedTuple):
     rounds: int
     played: int
     """Calls of the dry run. `users` is its visitors in each round, `rounds` its rounds."""
+    visits: int
+    """Visits of the dry run."""
+    warnings: tuple[str, ...]
+    """What makes the estimate uncertain."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the estimate as JSON values."""
@@ -61,6 +65,8 @@ def estimate(experiment: Experiment, users: int = 8, rounds: int = 3) -> Estimat
         users,
         min(rounds, experiment.rounds),
         measured.played,
+        measured.visits,
+        measured.few_visits(users),
     )
     configuration = experiment.model_dump(mode="json")
     estimates.write(configuration, experiment.runs_dir, result.as_json())

@@ -8,18 +8,36 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from starec_sim import plugins
 from starec_sim.boundary.memory_growth import resident_bytes
 from starec_sim.dry_run import TrialCosts, dry_run
+from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.types import NODES
 from starec_sim.workers.start import answered_in_workers
 
-AT_REST_BYTES, AT_PEAK_BYTES = 6.2 * 1024, 12.3 * 1024
-"""Memory of a user between rounds, and in a round in which all visit (docs/performance.md)."""
+KIB_ALONE, KIB_PARENT, KIB_WORKER = (6.6, 1.5), (7.9, 3.3), (6.2, 1.9)
+"""Memory at the peak of a round, in KiB for each user and each visit so far: of a process without
+workers, of one with them, and of a worker. A visit stays in the log and the checkpoint of the
+environment, and workers share the latter. Measured with a feed by `benchmarks/scale_population.py`
+(docs/performance.md); levels of the record and cohorts make no difference."""
+H200 = (16_000.0, 35_000.0)
+"""Tokens of answers of `nano` that one H200 made in a second (docs/performance.md)."""
+CARDS = (1, 2, 4, 8, 16)
+"""Numbers of graphics cards for which the time is told."""
 FEW_BYTES = 1 << 15
 """Bytes of eight pages of a record. What a dry run adds is measured in pages."""
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of workers for which the time is told."""
+
+
+class CardSpeed(NamedTuple):
+    """How fast one graphics card answers, in tokens of answers a second."""
+
+    least: float
+    most: float
+    origin: str
+    """Where the figures are from."""
 
 
 class ScalePlan(NamedTuple):
@@ -47,11 +65,26 @@ class ScalePlan(NamedTuple):
     worker_bytes: float
     """Memory of a worker, which holds dataset and environment; 0 without workers."""
     warnings: tuple[str, ...]
-    """What the machine on which this was measured has too little of."""
+    """What the machine on which this was measured has too little of, and what is not known."""
     measured_users: int
     """Users of the experiment."""
     measured_visits: int
     """Visits of the dry run."""
+    on_cards: bool
+    """Whether models of this run answer on graphics cards."""
+    card: CardSpeed | None
+    """How fast one card answers; None if that is not known."""
+
+    def card_seconds(self, cards: int) -> tuple[float, float] | None:
+        """Return the least and the most wall time in which so many cards make all answers.
+
+        It is without the Python of the visits, which cores share meanwhile.
+        """
+        if self.card is None:
+            return None
+        speeds = (self.card.most, self.card.least)
+        least, most = (self.tokens_out / (cards * speed) for speed in speeds)
+        return least, most
 
     def seconds(self, workers: int) -> float:
         """Return the wall time with so many workers, each on a core as fast as the measured one."""
@@ -67,10 +100,19 @@ class ScalePlan(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
         seconds = {str(workers): seconds for workers, seconds in self.times().items()}
-        return {**self._asdict(), "seconds_by_workers": seconds}
+        card = self.card._asdict() if self.card else None
+        values = {**self._asdict(), "card": card, "seconds_by_workers": seconds}
+        by_cards = {str(cards): self.card_seconds(cards) for cards in CARDS}
+        return {**values, "seconds_by_cards": by_cards if self.card else None}
 
 
-def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int = 3) -> ScalePlan:
+def plan_scale(
+    experiment: Experiment,
+    users: int,
+    play: int = 64,
+    rounds: int = 3,
+    tokens_per_second: float | None = None,
+) -> ScalePlan:
     """Plan the experiment with another number of users, with the executor that it names.
 
     Everything is assumed to grow in proportion to the users. The policies of the experiment are
@@ -81,10 +123,19 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
         users: How many users are planned for.
         play: Visitors that are played in each round.
         rounds: Rounds that are played.
+        tokens_per_second: Tokens of answers that one graphics card makes in a second, if known.
 
     Raises:
+        ConfigError: A speed of cards is given, and no model of the experiment answers on one.
         StarecError: A part cannot be built, or a policy does not answer.
     """
+    uses = _on_cards(experiment)
+    if tokens_per_second is not None and not uses:
+        raise ConfigError(
+            f"--tokens-per-second {tokens_per_second:g} is the speed of a graphics card, and no "
+            "model of this plan answers on one",
+            hint="--executor ray --set executor.gpus=1, with a policy such as nano or local",
+        )
     measured = dry_run(experiment, play, rounds, users)
     times = users / measured.users
     costs = TrialCosts(*(measured.total() * experiment.replicates * times).tolist())
@@ -92,8 +143,14 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
     record_bytes = per_visit * costs.visits
     has_workers = experiment.executor.has_workers
     here = resident_bytes()
-    parent_bytes = here + users * AT_PEAK_BYTES
-    worker_bytes = here + users * AT_REST_BYTES if has_workers else 0.0
+    # The trials of a run are played one after the other.
+    visits_of_trial = times * max(each.visits for each in measured.trials)
+
+    def memory(kib: tuple[float, float]) -> float:
+        return here + 1024 * (kib[0] * users + kib[1] * visits_of_trial)
+
+    parent_bytes = memory(KIB_PARENT if has_workers else KIB_ALONE)
+    worker_bytes = memory(KIB_WORKER) if has_workers else 0.0
     return ScalePlan(
         users,
         experiment.executor.use,
@@ -109,10 +166,39 @@ def plan_scale(experiment: Experiment, users: int, play: int = 64, rounds: int =
         record_bytes,
         parent_bytes,
         worker_bytes,
-        _warnings(experiment, record_bytes, parent_bytes) + _coarse(measured.record_bytes, play),
+        _warnings(experiment, record_bytes, parent_bytes)
+        + measured.few_visits(play)
+        + _coarse(measured.record_bytes, play),
         measured.users,
         measured.visits,
+        bool(uses),
+        _card_speed(uses, tokens_per_second),
     )
+
+
+def _on_cards(experiment: Experiment) -> set[str]:
+    """Return which policies answer on the cards of workers; none where the run has no cards."""
+    if experiment.executor.use != "ray" or not experiment.executor.gpus:
+        return set()
+    found = set()
+    for arm in experiment.resolve().values():
+        kinds = arm.kinds or {"": arm}
+        for kind, nodes in answered_in_workers(arm, replays=False).items():
+            for node in nodes:
+                use = getattr(kinds[kind].experiment.policies, node)["use"]
+                policy = plugins.load("policies", use, f"policies.{node}.use")
+                if "device" in getattr(policy, "model_fields", {}):
+                    found.add(use)
+    return found
+
+
+def _card_speed(uses: set[str], given: float | None) -> CardSpeed | None:
+    """Return the speed of a card with these policies, if it is given or was measured."""
+    if given is not None:
+        return CardSpeed(given, given, "given")
+    if uses == {"nano"}:
+        return CardSpeed(*H200, "measured on one H200, docs/performance.md")
+    return None
 
 
 def _answers_in_workers(experiment: Experiment) -> bool:

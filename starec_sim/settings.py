@@ -23,7 +23,13 @@ from pydantic import (
     model_validator,
 )
 
-from starec_sim.errors import ConfigError, DeprecatedKeyWarning, did_you_mean, near_name
+from starec_sim.errors import (
+    ConfigError,
+    DeprecatedKeyWarning,
+    did_you_mean,
+    in_digits,
+    near_name,
+)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -219,10 +225,9 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
             findings.append(f"{key}: there is no such key{near}")
         elif kind == "missing":
             findings.append(f"{key}: this key is required")
-        elif kind == "int_parsing" and re.fullmatch(r"\d+[eE]\d{1,2}", str(value)):
+        elif kind == "int_parsing" and (digits := in_digits(str(value))):
             findings.append(
-                f"{key}: must be a valid integer; YAML reads {value} as text, write "
-                f"{int(float(value))}"
+                f"{key}: must be a valid integer; YAML reads {value} as text, write {digits}"
             )
         elif kind == "string_type" and isinstance(value, bool):
             # `name: on` is a truth value in YAML.

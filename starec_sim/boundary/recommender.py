@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix  # takes a tenth of a second to import
 
 RNG = "`rng`, which recommend() gets, or np.random.default_rng(seed)"
+_CHECKED_AT_ONCE = 4_096
+"""Users whose slates are compared with what they have seen in one go; a copy is sorted of it."""
 
 
 class CheckedRecommender:
@@ -132,7 +134,9 @@ def checked_slates(value: Any, users: IntArray, k: int, seen: csr_matrix, n_item
             f"the items hold {outside}; there are {n_items} items, rows 0 to {n_items - 1}, "
             "and -1 where none is left"
         )
-    _check_rows(items, users, k, seen, n_items)
+    for start in range(0, len(users), _CHECKED_AT_ONCE):
+        some = slice(start, start + _CHECKED_AT_ONCE)
+        _check_rows(items[some], users[some], k, seen, n_items)
     if found := _endless(items, scores):
         row, item, score = found
         raise BrokenContract(

@@ -47,6 +47,14 @@ class EstimateOptions:
         typer.Option(min=1, metavar="N", help="Users who visit in each round of the dry run."),
     ] = None
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds of the dry run.")] = 3
+    tokens_per_second: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="With executor.gpus: tokens of answers that one graphics card makes in a second.",
+        ),
+    ] = None
     changes: Changes = None
     data: OtherData = None
     trust: Trust = False
@@ -68,6 +76,11 @@ def estimate(options: EstimateOptions) -> Answer:
 
     users, play, executor = options.users, options.play, options.executor
     if executor is None:
+        if options.tokens_per_second is not None:
+            raise ConfigError(
+                "--tokens-per-second is for a plan, and no --executor is given",
+                hint="add --users 1_000_000 --executor ray --set executor.gpus=1",
+            )
         if users is not None and play is not None:
             raise ConfigError(
                 f"--users {users} and --play {play} are given, and no --executor",
@@ -86,7 +99,8 @@ def estimate(options: EstimateOptions) -> Answer:
             f"--executor and give --set executor.use={executor}",
         )
     loaded = _read(options, f"executor.use={executor}")
-    plan = plan_scale(loaded, users, play or _PLAYED_OF_MANY, options.rounds)
+    speed = options.tokens_per_second
+    plan = plan_scale(loaded, users, play or _PLAYED_OF_MANY, options.rounds, speed)
     if options.as_json:
         return plan.as_json()
     print_plan(loaded, plan)

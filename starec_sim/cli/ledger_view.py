@@ -102,9 +102,11 @@ def print_estimate(experiment: Experiment, estimate: Estimate) -> None:
         soft_wrap=True,
     )
     out.print(table)
+    for warning in estimate.warnings:
+        out.print(f"\nWarning: {warning}.", style="yellow", soft_wrap=True)
     out.print(
         f"\nEstimated from {counted(estimate.users, 'user')} and "
-        f"{counted(estimate.rounds, 'round')} of each arm, "
+        f"{counted(estimate.rounds, 'round')} of each arm, {counted(estimate.visits, 'visit')} and "
         f"{estimate.played:,} calls. The run will say how far off that was.",
         style="dim",
         soft_wrap=True,

@@ -193,7 +193,7 @@ def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:
     Raises:
         ConfigError: A pair is not KEY=N, or there is no such key.
     """
-    from starec_sim.errors import ConfigError, did_you_mean
+    from starec_sim.errors import ConfigError, did_you_mean, in_digits
     from starec_sim.policies.settings import Budget
     from starec_sim.yaml_files import key_value_pairs
 
@@ -207,5 +207,7 @@ def budget_changes(pairs: list[str] | None) -> dict[str, float | None]:
         try:
             changes[key] = None if value == "none" else float(str(value))
         except ValueError:
-            raise ConfigError(f"{pair}: expected a number", hint=example) from None
+            digits = in_digits(str(value))
+            more = f"; write {digits}" if digits else ""
+            raise ConfigError(f"{pair}: expected a number{more}", hint=example) from None
     return changes

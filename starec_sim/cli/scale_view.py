@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from starec_sim.cli.ledger_view import duration
 from starec_sim.cli.tables import grid
 from starec_sim.cli.visible_console import console
-from starec_sim.scale_plan import AT_PEAK_BYTES, AT_REST_BYTES, bytes_text
+from starec_sim.scale_plan import CARDS, KIB_ALONE, KIB_PARENT, KIB_WORKER, bytes_text
 from starec_sim.visible_text import counted, visible
 
 if TYPE_CHECKING:
@@ -29,14 +30,43 @@ def print_plan(experiment: Experiment, plan: ScalePlan) -> None:
         table.add_row(f"  {name}", visible(value))
     out.print(table)
     if plan.worker_bytes:
-        times = grid()
-        for workers, seconds in plan.times().items():
-            times.add_row(f"  {workers}", duration(seconds))
-        out.print("\nTime by number of workers\n")
-        out.print(times)
+        where = ", if models answer on cores like this one" if plan.on_cards else ""
+        times = {str(workers): duration(seconds) for workers, seconds in plan.times().items()}
+        _print_times(f"Time by number of workers{where}", times)
+    if plan.on_cards:
+        _print_cards(plan)
     for warning in plan.warnings:
         out.print(f"\nWarning: {visible(warning)}.", style="yellow", soft_wrap=True)
     out.print(f"\n{visible(_assumed(experiment, plan))}", style="dim", soft_wrap=True)
+
+
+def _print_times(title: str, times: Mapping[str, str]) -> None:
+    table = grid()
+    for count, time in times.items():
+        table.add_row(f"  {count}", time)
+    console().print(f"\n{title}\n", soft_wrap=True)
+    console().print(table)
+
+
+def _print_cards(plan: ScalePlan) -> None:
+    """Print in what time graphics cards make the answers, and where the speed is from."""
+    if plan.card is None:
+        console().print(
+            "\nTime on graphics cards: no speed known for a card: give --tokens-per-second",
+            soft_wrap=True,
+        )
+        return
+    speed = " to ".join(dict.fromkeys(f"{each:,.0f}" for each in plan.card[:2]))
+    title = (
+        f"Time of the answers by number of graphics cards, at {speed} tokens of answers a second "
+        f"each ({plan.card.origin}). To it come environment, metrics and record, and the Python of "
+        "the visits, which is not measured apart from the model"
+    )
+    times = {}
+    for cards in CARDS:
+        ends = map(duration, plan.card_seconds(cards) or ())
+        times[str(cards)] = " to ".join(dict.fromkeys(ends))
+    _print_times(title, times)
 
 
 def _rows(experiment: Experiment, plan: ScalePlan) -> list[tuple[str, str]]:
@@ -71,6 +101,8 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         "metrics": " The record keeps one memory of each user, so that of many rounds is smaller.",
     }[experiment.record]
     starts = " Starting the workers takes a few seconds more." if plan.worker_bytes else ""
+    user, visit = KIB_PARENT if plan.worker_bytes else KIB_ALONE
+    of_worker = f" ({KIB_WORKER[0]} and {KIB_WORKER[1]} KiB in a worker)"
     return (
         f"Measured here: {plan.measured_visits:,} visits in an experiment of "
         f"{plan.measured_users:,} users. Assumed: everything grows in proportion to the users, so "
@@ -78,6 +110,7 @@ def _assumed(experiment: Experiment, plan: ScalePlan) -> str:
         "cores are as fast as this one; models answer as fast as in the dry run at any load; "
         "all visits take as long as those that were played (--play N plays more), and so does what "
         "ends a round, which overstates a recommender that is fitted there. "
-        f"Memory of a user: {bytes_text(AT_REST_BYTES)} at rest and {bytes_text(AT_PEAK_BYTES)} in "
-        f"a round, as measured with a feed (docs/performance.md).{starts}{recorded}"
+        f"Memory at the peak of a round: {user} KiB a user and {visit} KiB a visit so far"
+        f"{of_worker if plan.worker_bytes else ''}, as measured with a feed "
+        f"(docs/performance.md).{starts}{recorded}"
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from starec_sim.errors import did_you_mean, near_name
+from starec_sim.errors import did_you_mean, in_digits, near_name
 
 _MAX_VALUE = 80
 """Characters of a value that are quoted."""
@@ -50,7 +50,9 @@ def usage_message(error: UsageError, arguments: Sequence[str]) -> str:
     if not message.startswith("Invalid value") or value is None:
         return message
     shown = value if len(value) <= _MAX_VALUE else f"{value[:_MAX_VALUE]}…"
-    return message if repr(shown) in message else f'{message}; got "{shown}"'
+    message = message if repr(shown) in message else f'{message}; got "{shown}"'
+    digits = in_digits(value) if "integer" in message else ""
+    return f"{message}; write {digits}" if digits else message
 
 
 def _taken(error: UsageError, command: Any) -> str:

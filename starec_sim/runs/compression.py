@@ -90,7 +90,7 @@ def dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
-    return zlib.compress(buffer.getvalue(), 1)
+    return zlib.compress(buffer.getbuffer(), 1)
 
 
 def load_arrays(blob: object) -> Mapping[str, NDArray[Any]]:

@@ -56,6 +56,8 @@ def test_a_line_that_yaml_misreads_names_its_own_remedy(refused, line, hint):
     ("line", "said"),
     [
         ("seed: 1e3", "YAML reads 1e3 as text, write 1000"),
+        ("seed: 1,000", "YAML reads 1,000 as text, write 1000"),
+        ("data: {use: synthetic, users: 2.5e3}", "YAML reads 2.5e3 as text, write 2500"),
         ("rounds: on", "rounds: must be a number, got True"),
         ("name: off", "must be text, got False; YAML reads on, off, yes and no so"),
     ],

@@ -1,6 +1,8 @@
 """A plan for many users is the measured dry run in proportion, and says what this machine lacks."""
 
+import re
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +10,12 @@ import pytest
 from starec_environments.datasets.synthetic import Synthetic
 from starec_sim import scale_plan
 from starec_sim.build import Builder
-from starec_sim.dry_run import _FewVisitors, dry_run
+from starec_sim.cli.scale_view import print_plan
+from starec_sim.dry_run import DryRun, TrialCosts, _FewVisitors, dry_run
+from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment
 from starec_sim.runs.recorder import Recorder
-from starec_sim.scale_plan import ScalePlan, bytes_text, plan_scale
+from starec_sim.scale_plan import CardSpeed, ScalePlan, bytes_text, plan_scale
 from starec_sim.workers import compact
 
 
@@ -77,7 +81,7 @@ def test_a_record_of_metrics_is_measured_and_cannot_be_made_smaller(experiment):
 
 def test_a_dry_run_that_adds_less_than_some_pages_to_the_record_says_so(experiment):
     plan = plan_scale(experiment(record="decisions"), 1_000_000, play=2, rounds=1)
-    assert "the bytes of the record are not known: play more users, --play 16" in plan.warnings[0]
+    assert "the bytes of the record are not known: play more users, --play 16" in plan.warnings[-1]
     assert scale_plan._coarse(1 << 20, 64) == ()
 
 
@@ -103,7 +107,8 @@ def test_the_command_plans_with_an_executor_and_estimates_without(starec, tmp_pa
     _, out, _ = starec("estimate", path, "--users", "1000", "--executor", "cohort", *few)
     assert "memory of a worker" not in out and "  time" in out
     code, out, _ = starec("estimate", path, "--users", "4", "--rounds", "1")
-    assert code == 0 and "Estimated from 4 users and 1 round " in out
+    assert code == 0 and "Estimated from 4 users and 1 round of each arm, 4 visits and" in out
+    assert "Warning: this rests on 4 visits, which is few" in out and "(--play 64)" in out
 
 
 @pytest.mark.parametrize(
@@ -111,6 +116,7 @@ def test_the_command_plans_with_an_executor_and_estimates_without(starec, tmp_pa
     [
         (["--executor", "ray"], "add --users 1_000_000"),
         (["--users", "9", "--play", "4"], "add --executor ray"),
+        (["--tokens-per-second", "9"], "add --users 1_000_000 --executor ray --set executor.gpus"),
     ],
 )
 def test_half_of_a_plan_is_refused_before_anything_is_played(starec, options, hint):
@@ -118,9 +124,88 @@ def test_half_of_a_plan_is_refused_before_anything_is_played(starec, options, hi
     assert code == 2 and hint in " ".join(err.split())
 
 
+def test_the_memory_of_a_plan_is_near_the_measured_peaks(experiment):
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text("utf-8")
+    found = re.findall(r"([\d.]+) KiB a user and ([\d.]+) KiB a visit so far", page)
+    alone, parent, worker = [tuple(map(float, kib)) for kib in found]
+    assert alone == scale_plan.KIB_ALONE
+    assert (parent, worker) == (scale_plan.KIB_PARENT, scale_plan.KIB_WORKER)
+    assert "148; 203; 389 MiB" in page and "126 MiB" in page
+    for users, peak in {1_000: 148, 5_000: 203, 20_000: 389}.items():
+        visits = 0.92 * 5 * users
+        assert 126 + (alone[0] * users + alone[1] * visits) / 1024 == pytest.approx(peak, rel=0.1)
+    few, many = (plan_scale(experiment(), users, play=8, rounds=1) for users in (10_000, 110_000))
+    grown = 1024 * (alone[0] * 100_000 + alone[1] * (many.visits - few.visits))
+    assert many.parent_bytes - few.parent_bytes == pytest.approx(grown, rel=0.1)
+
+
+def test_the_visits_of_the_longest_trial_count_for_memory(experiment):
+    one = plan_scale(experiment(rounds=1), 1_000_000, play=8, rounds=1)
+    longer = plan_scale(experiment(rounds=3, replicates=2), 1_000_000, play=8, rounds=1)
+    more = 1024 * scale_plan.KIB_ALONE[1] * (longer.visits / 2 - one.visits)
+    assert longer.parent_bytes - one.parent_bytes == pytest.approx(more, rel=0.1)
+
+
+NANO = {"fast": "nano", "slow": "nano"}
+CARD = {"use": "ray", "gpus": 0.25}
+
+
+def test_cards_make_the_answers_of_local_models_only(experiment):
+    on_cards = scale_plan._on_cards
+    assert on_cards(experiment(executor=CARD, policies=NANO)) == {"nano"}
+    assert on_cards(experiment(executor="ray", policies=NANO)) == set()
+    assert on_cards(experiment(executor=CARD)) == set()  # lexical
+    asked = {"use": "openai", "model": "m", "base_url": "http://localhost:1/v1"}
+    mixed = experiment(executor=CARD, policies={"fast": "nano", "slow": asked})
+    assert on_cards(mixed) == {"nano"}
+
+
+def test_the_speed_of_a_card_is_given_or_measured_or_unknown():
+    speed = scale_plan._card_speed
+    assert speed({"local"}, 500.0) == (500.0, 500.0, "given")
+    assert speed({"nano"}, None) == (16_000, 35_000, "measured on one H200, docs/performance.md")
+    assert speed({"local"}, None) is speed({"nano", "local"}, None) is None
+    plan = _plan(tokens_out=70_000.0, card=speed({"nano"}, None))
+    assert plan.card_seconds(2) == (1.0, pytest.approx(2.1875))
+    assert _plan(tokens_out=70_000.0).card_seconds(2) is None
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        (None, "no speed known for a card: give --tokens-per-second"),
+        (CardSpeed(700.0, 700.0, "given"), "at 700 tokens of answers a second each (given)."),
+    ],
+)
+def test_a_plan_with_cards_says_where_their_speed_is_from(experiment, capsys, card, said):
+    plan = _plan(users=9, on_cards=True, card=card, tokens_out=70_000.0, worker_bytes=1.0)
+    print_plan(experiment(), plan)
+    out = capsys.readouterr().out
+    assert said in out
+    assert "if models answer on cores like this one" in out
+    assert ("2 min" in out) == (card is not None)  # 100 s with one card
+
+
+def test_a_speed_of_cards_that_are_not_there_is_refused(experiment):
+    with pytest.raises(ConfigError, match="no model of this plan answers on one"):
+        plan_scale(experiment(executor="ray"), 1_000, tokens_per_second=9.0)
+
+
+def test_few_visits_are_warned_of_unless_they_are_all():
+    costs = TrialCosts(visits=240.0)
+    few = DryRun([costs], 80, 12, 0, 0, 1.0, ())
+    assert few.few_visits(4) == (
+        "this rests on 12 visits, which is few: what a visit takes may be a third more or less; "
+        "play more rounds (--rounds) or more users (--play 64)",
+    )
+    assert "or take more users" in few._replace(users=4).few_visits(4)[0]
+    assert few._replace(visits=20).few_visits(4) == ()
+    assert few._replace(trials=[TrialCosts(visits=12.0)]).few_visits(4) == ()
+
+
 def _plan(**parts):
     values = dict.fromkeys(ScalePlan._fields, 0.0)
-    values |= {"executor": "ray", "shared_waiting": False, "warnings": (), **parts}
+    values |= {"executor": "ray", "shared_waiting": False, "warnings": (), "card": None, **parts}
     return ScalePlan(**values)
 
 

@@ -41,8 +41,6 @@ class ItemToItemRecommender(PersonalRecommender):
     """The likes that the weights were learned from, shape (n_users, n_items)."""
     profiles: csr_matrix
     """The likes of the last fit and those observed since, shape (n_users, n_items)."""
-    weights: csr_matrix | NDArray[Any]
-    """From the items of the profile (rows) to the items that are scored, (n_items, n_items)."""
 
     def observe(self, events: Interactions) -> None:
         """Add the positives among the events to the profiles."""
@@ -63,7 +61,7 @@ class ItemToItemRecommender(PersonalRecommender):
 
     def _learn(self, liked: csr_matrix) -> None:
         self.fitted = liked
-        self.weights = self._weights(liked)
+        self._learn_weights(liked)
         self._profile(liked)
 
     def _likes(self, pairs: Sequence[Rows] | NDArray[Any]) -> csr_matrix:
@@ -74,13 +72,9 @@ class ItemToItemRecommender(PersonalRecommender):
         self.profiles = profiles
         self.warm = np.diff(profiles.indptr) > 0
 
-    def _affinities(self, users: IntArray) -> NDArray[Any]:
-        scores: Any = self.profiles[users] @ self.weights
-        return np.asarray(scores.toarray() if isinstance(scores, csr_matrix) else scores)
-
     @abstractmethod
-    def _weights(self, liked: csr_matrix) -> csr_matrix | NDArray[Any]:
-        """Return the weights learned from positives, shape (n_items, n_items)."""
+    def _learn_weights(self, liked: csr_matrix) -> None:
+        """Learn the weights from positives, shape (n_users, n_items)."""
 
 
 class ItemKNN(ItemToItemRecommender):
@@ -100,8 +94,13 @@ class ItemKNN(ItemToItemRecommender):
         """Added to the denominator: lowers the similarity of pairs with few common users."""
 
     config: Config
+    weights: csr_matrix
+    """From the items of the profile (rows) to the items that are scored, (n_items, n_items)."""
 
-    def _weights(self, liked: csr_matrix) -> csr_matrix:
+    def _affinities(self, users: IntArray) -> NDArray[Any]:
+        return np.asarray((self.profiles[users] @ self.weights).toarray())
+
+    def _learn_weights(self, liked: csr_matrix) -> None:
         lengths = np.sqrt(column_counts(liked))
         transposed = liked.T.tocsr()
         rows, columns, values = [], [], []
@@ -119,7 +118,8 @@ class ItemKNN(ItemToItemRecommender):
             columns.append(items[of])
             values.append(best.scores[of, rank])
         pairs = (np.concatenate(rows), np.concatenate(columns))
-        return csr_matrix((np.concatenate(values), pairs), shape=(self.n_items, self.n_items))
+        size = (self.n_items, self.n_items)
+        self.weights = csr_matrix((np.concatenate(values), pairs), shape=size)
 
 
 class EASE(ItemToItemRecommender):
@@ -139,10 +139,17 @@ class EASE(ItemToItemRecommender):
         """Items with a like that a fit takes at most. With so many it needs 20 GB of memory."""
 
     config: Config
+    active: IntArray
+    """Items with a like, ascending. The others have no weight to or from any item."""
+    weights: NDArray[Any]
+    """From the items of the profile (rows) to those that are scored, both of `active`."""
 
-    def _weights(self, liked: csr_matrix) -> NDArray[Any]:
-        # An item without likes has no weight to or from any other. To leave it out of the inverse
-        # changes nothing and saves time.
+    def _affinities(self, users: IntArray) -> NDArray[Any]:
+        scores = np.zeros((len(users), self.n_items))
+        scores[:, self.active] = self.profiles[users][:, self.active] @ self.weights
+        return scores
+
+    def _learn_weights(self, liked: csr_matrix) -> None:
         active = np.flatnonzero(column_counts(liked))
         if len(active) > self.config.most_items:
             raise DataError(
@@ -157,6 +164,4 @@ class EASE(ItemToItemRecommender):
         inverse = np.linalg.inv(gram)
         learned = -inverse / inverse.diagonal()
         np.fill_diagonal(learned, 0)
-        weights = np.zeros((self.n_items, self.n_items))
-        weights[np.ix_(active, active)] = learned
-        return weights
+        self.active, self.weights = active, learned

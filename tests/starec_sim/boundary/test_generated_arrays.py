@@ -1,6 +1,7 @@
 """Generated arrays of recommenders and datasets: right ones are taken, wrong ones are one error."""
 
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from starec_sim.boundary.dataset import CheckedReader
-from starec_sim.boundary.recommender import CheckedRecommender
+from starec_sim.boundary.recommender import CheckedRecommender, checked_slates
+from starec_sim.boundary.values import BrokenContract
 from starec_sim.dataset import Dataset, Interactions
 from starec_sim.errors import ContractError
 from starec_sim.recommender import Slates
@@ -151,3 +153,31 @@ def test_a_recommender_may_return_small_types_and_lists(kind):
     scores = SLATES.scores.tolist() if kind is list else np.array([[2, 1], [2, 1]], kind)
     got = _call("recommend", Slates(items, scores))
     assert got.items.tolist() == SLATES.items.tolist() and got.items.dtype == np.int64
+
+
+@pytest.fixture(scope="module")
+def many():
+    """50,000 users who have each seen items 10 to 49, and the slates of items 0 and 1."""
+    users, items = np.arange(50_000), np.tile(np.array([0, 1]), (50_000, 1))
+    seen = (np.repeat(users, 40), np.tile(np.arange(10, 50), 50_000))
+    seen = csr_matrix((np.ones(2_000_000, np.float32), seen), shape=(50_000, 60))
+    return users, items, seen
+
+
+def test_slates_of_many_users_are_checked_without_a_copy_of_all_that_they_have_seen(many):
+    users, items, seen = many
+    tracemalloc.start()
+    try:
+        checked_slates((items, np.ones(items.shape)), users, 2, seen, 60)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * seen.nnz  # a number for each of them, once
+
+
+def test_a_seen_item_of_the_last_of_many_users_is_named(many):
+    users, items, seen = many
+    items = items.copy()
+    items[-1, 1] = 20
+    with pytest.raises(BrokenContract, match="row 49999 gets item 20, which she has seen"):
+        checked_slates((items, np.ones(items.shape)), users, 2, seen, 60)

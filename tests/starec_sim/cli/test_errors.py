@@ -67,6 +67,8 @@ def check(starec, *arguments, said, status=2):
         (["resume", "latest", "--concurency", "1"], 'did you mean "--concurrency"?'),
         (["show", "x", "--xyz"], "No such option: --xyz; known: --"),
         (["show", "nothing", "--round=abc"], 'got "abc"'),
+        (["estimate", "feed.yaml", "--users", "1e6"], 'got "1e6"; write 1000000'),
+        (["resume", "latest", "--concurrency=1,000"], 'got "1,000"; write 1000'),
         (["estimate", "feed.yaml", "--executor", "cohrt"], 'did you mean "cohort"?'),
         (["show", "nothing"], "there are no runs in runs"),
         (["show", "nothing", "--round", "0"], "Invalid value for '--round'"),
