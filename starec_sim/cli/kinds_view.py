@@ -37,7 +37,9 @@ def print_kinds(report: RunReport) -> None:
 
 
 def _heading(kind: str, summary: KindSummary) -> Text:
-    return Text.assemble((visible(kind), "bold"), (f" {counted(summary.users, 'user')}", "dim"))
+    came = "" if summary.visitors == summary.users else f", {summary.visitors:,} visited"
+    told = f" {counted(summary.users, 'user')}{came}"
+    return Text.assemble((visible(kind), "bold"), (told, "dim"))
 
 
 def _print_calibration(report: RunReport, arm: str, where: str) -> None:
@@ -51,13 +53,13 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     )
     table = grid()
     table.add_row("", *(Text(title, "bold") for title in (cheap, "bias", "corrected", "users")))
-    equal = False
+    shown = []
     names = report.names()
     for name in sorted(found.metrics, key=place):
         metric = found.metrics[name]
         if name not in names and not (name in UNREAD and metric.bias.mean):
             continue
-        equal = equal or (metric.bias.n > 1 and math.isnan(metric.bias.low))
+        shown.append((metric_info(name).label, metric))
         table.add_row(
             metric_info(name).label,
             number(metric.cheap),
@@ -67,10 +69,17 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
         )
     out.print()
     out.print(table)
+    equal = [label for label, each in shown if each.bias.n > 1 and math.isnan(each.bias.low)]
     if equal:
         out.print(
-            "\nNo interval: the differences of all these users are equal, which says nothing about "
-            "the others; or there is one user only."
+            f"\nNo interval of {', '.join(equal)}: the differences of all these users are equal, "
+            "which says nothing about the others; or no seed has two users."
+        )
+    limited = [label for label, each in shown if each.limited]
+    if limited:
+        out.print(
+            f"\nThe corrected {', '.join(limited)} would be outside of the range of the metric: "
+            "the end of the range is shown. With more users in the calibration it is more exact."
         )
     usd = f", {found.usd:,.2f} USD" if found.usd else ""
     out.print(

@@ -86,3 +86,50 @@ def test_equal_differences_give_no_interval(n):
     found = calibrated([CalibrationSample(cheap, cheap[:n], cheap[:n])])
     assert found.bias.mean == 0 and math.isnan(found.bias.low)
     assert math.isnan(found.corrected.high)
+
+
+@pytest.mark.parametrize("other", ["one user", "equal differences"])
+def test_a_trial_without_a_spread_takes_that_of_the_others(other):
+    rng = np.random.default_rng(10)
+    cheap, costly = world("alike", rng)
+    whole = CalibrationSample(cheap, cheap[:20], costly[:20])
+    few = 1 if other == "one user" else 20
+    trial = CalibrationSample(cheap, cheap[:few], cheap[:few])
+    alone, pooled = calibrated([whole]), calibrated([whole, trial])
+    assert pooled.bias.n == 20 + few
+    assert pooled.bias.mean == pytest.approx(alone.bias.mean / 2)
+    widths = [each.bias.high - each.bias.low for each in (alone, pooled)]
+    if other == "one user":
+        # The mean of a trial of one user varies as much as one user does.
+        share = (0.95 / 20 + 0.9975 / 1) / 4
+        assert widths[1] == pytest.approx(widths[0] * math.sqrt(share / (0.95 / 20)))
+    else:
+        assert 0 < widths[1] < widths[0]
+
+
+def test_trials_of_one_user_each_give_no_interval():
+    cheap, costly = world("alike", np.random.default_rng(11))
+    found = calibrated(
+        [CalibrationSample(cheap, cheap[n : n + 1], costly[n : n + 1]) for n in (3, 5)]
+    )
+    assert found.bias.n == 2 and math.isnan(found.bias.low)
+
+
+def test_figures_end_where_the_metric_does():
+    # Of those whom both kinds played more have 0 than of all, so the shift is too large.
+    cheap, some = np.array([1.0] * 90 + [0.0] * 10), np.r_[0:8, 98:100]
+    sample = CalibrationSample(cheap, cheap[some], np.r_[np.ones(9), 0.5])
+    free, held = calibrated([sample]), calibrated([sample], (0, 1))
+    assert free.corrected.mean > 1 and not free.limited
+    assert held.corrected.mean == held.corrected.high == 1 and held.limited
+    assert held.corrected.low == free.corrected.low < 1
+    assert (held.bias.low, held.bias.mean) == (max(free.bias.low, -1), free.bias.mean)
+
+
+def test_an_interval_outside_of_the_range_is_none():
+    cheap = np.r_[np.ones(95), np.zeros(5)]
+    some = np.r_[95:100, 0]
+    sample = CalibrationSample(cheap, cheap[some], np.r_[np.full(5, 0.9), 1.0])
+    free, held = calibrated([sample]), calibrated([sample], (0, 1))
+    assert free.corrected.low > 1
+    assert held.corrected.mean == 1 and math.isnan(held.corrected.low) and held.limited
