@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing, nullcontext
 from itertools import pairwise
@@ -38,7 +37,6 @@ from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState
 from starec_sim.simulation import ChooseVisitors, Simulation, VisitRules
-from starec_sim.visible_text import counted
 from starec_sim.workers.executor import InWorkers, TrialPart
 from starec_sim.workers.pool import WorkerPool
 from starec_sim.workers.start import answered_in_workers, worker_pool
@@ -269,12 +267,6 @@ class Trials:
         )
         people = trial.environment.users
         users = calibration_users(trial.kinds or (), people, trial.seed, cheap, settings.users)
-        if len(users) < settings.users and "users" in settings.model_fields_set:
-            warnings.warn(
-                f"calibration.users: {settings.users:,} were asked for, and there are "
-                f"{counted(len(users), 'user')} of the kind {cheap}: all of them are played twice",
-                stacklevel=2,
-            )
         return Calibration(agent, costly, gateway, users)
 
     def _starts(self, arm: Arm) -> list[int]:

@@ -37,9 +37,7 @@ def print_kinds(report: RunReport) -> None:
 
 
 def _heading(kind: str, summary: KindSummary) -> Text:
-    came = "" if summary.visitors == summary.users else f", {summary.visitors:,} visited"
-    told = f" {counted(summary.users, 'user')}{came}"
-    return Text.assemble((visible(kind), "bold"), (told, "dim"))
+    return Text.assemble((visible(kind), "bold"), (f" {counted(summary.users, 'user')}", "dim"))
 
 
 def _print_calibration(report: RunReport, arm: str, where: str) -> None:
@@ -53,13 +51,13 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     )
     table = grid()
     table.add_row("", *(Text(title, "bold") for title in (cheap, "bias", "corrected", "users")))
-    shown = []
+    equal = False
     names = report.names()
     for name in sorted(found.metrics, key=place):
         metric = found.metrics[name]
         if name not in names and not (name in UNREAD and metric.bias.mean):
             continue
-        shown.append((metric_info(name).label, metric))
+        equal = equal or (metric.bias.n > 1 and math.isnan(metric.bias.low))
         table.add_row(
             metric_info(name).label,
             number(metric.cheap),
@@ -69,17 +67,10 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
         )
     out.print()
     out.print(table)
-    equal = [label for label, each in shown if each.bias.n > 1 and math.isnan(each.bias.low)]
     if equal:
         out.print(
-            f"\nNo interval of {', '.join(equal)}: the differences of all these users are equal, "
-            "which says nothing about the others; or no seed has two users."
-        )
-    limited = [label for label, each in shown if each.limited]
-    if limited:
-        out.print(
-            f"\nThe corrected {', '.join(limited)} would be outside of the range of the metric: "
-            "the end of the range is shown. With more users in the calibration it is more exact."
+            "\nNo interval: the differences of all these users are equal, which says nothing about "
+            "the others; or there is one user only."
         )
     usd = f", {found.usd:,.2f} USD" if found.usd else ""
     out.print(

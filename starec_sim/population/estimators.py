@@ -15,12 +15,7 @@ those who have one, who may be others for the two kinds, so it is a ratio: the v
 its linear part, x - mean(x) divided by the share of users with a value, and 0 for those without.
 
 The sample is drawn without replacement from N users, so variances carry 1 - n / N. Intervals are
-Student's. Trials with other seeds have samples of their own; estimates are means over trials, and
-the spread of users is pooled over trials: a trial with one user, or with equal differences, takes
-that of the others.
-
-Neither estimate knows the range of a metric: near its end a small sample would be corrected to a
-watch rate above 1. Estimates and intervals end where the metric does (decision 133).
+Student's. Trials with other seeds have samples of their own; estimates are means over trials.
 """
 
 from __future__ import annotations
@@ -62,25 +57,19 @@ class CalibratedMetric(NamedTuple):
     cheap: float
     """The mean over all users of the cheap kind."""
     bias: Interval
-    """The cheap kind minus the costly one. Without bounds where all differences are equal, or where
-    no trial has two users."""
+    """The cheap kind minus the costly one. Without bounds where all differences are equal, or for
+    fewer than two users."""
     corrected: Interval
     """What the costly kind would have for all of these users."""
     slope: float
     """By which the corrected figure follows the cheap one: 1 for the difference estimator."""
-    limited: bool
-    """Whether the corrected figure was outside of the range of the metric, and is its end now. It
-    has no bounds if its whole interval was outside."""
 
 
-def calibrated(
-    samples: Sequence[CalibrationSample], bounds: tuple[float, float] = (-math.inf, math.inf)
-) -> CalibratedMetric | None:
+def calibrated(samples: Sequence[CalibrationSample]) -> CalibratedMetric | None:
     """Return the bias of the cheap kind in a metric, and the corrected figure.
 
     Args:
         samples: One for each trial. Those in which one of the kinds has no value do not count.
-        bounds: The least and the greatest value of the metric.
 
     Returns:
         The estimates; None without a sample that counts.
@@ -102,14 +91,8 @@ def calibrated(
         slopes.append(slope)
     users = sum(sample.users for sample in used)
     mean = float(np.mean([np.nanmean(sample.cheap) for sample in used]))
-    corrected = _interval(corrections, users)
-    least, greatest = bounds
     return CalibratedMetric(
-        mean,
-        _within(_interval(biases, users), least - greatest, greatest - least),
-        _within(corrected, least, greatest),
-        float(np.mean(slopes)),
-        not least <= corrected.mean <= greatest,
+        mean, _interval(biases, users), _interval(corrections, users), float(np.mean(slopes))
     )
 
 
@@ -117,14 +100,10 @@ class _Part(NamedTuple):
     """The estimate of one trial."""
 
     mean: float
-    squares: float
-    """The sum of the squared linear parts of the users of its sample."""
-    divisor: int
-    """The users of the sample minus the numbers that were fitted to it."""
+    variance: float
+    """NaN where it is unknown."""
     freedom: int
-    """Degrees of freedom: the same, of the users with a value."""
-    share: float
-    """The variance of the mean, as a share of the variance between users."""
+    """Degrees of freedom of the variance."""
 
 
 def _linear(values: FloatArray) -> tuple[float, FloatArray]:
@@ -147,8 +126,13 @@ def _part(
         size: Numbers up to this size are 0 but for rounding.
     """
     n, users, freedom = len(linear), len(sample.cheap), sample.users - fitted
-    squares = float(linear @ linear) if np.max(np.abs(linear)) > size else 0.0
-    return _Part(mean, squares, max(n - fitted, 0), max(freedom, 0), (1 - n / users) / n)
+    if n == users:
+        return _Part(mean, 0.0, max(freedom, 1))  # everybody was played by both
+    if freedom < 1 or np.max(np.abs(linear)) <= size:
+        # Equal values say nothing about how much others differ.
+        return _Part(mean, math.nan, freedom)
+    variance = float(linear @ linear) / (n - fitted) / n * (1 - n / users)
+    return _Part(mean, variance, freedom)
 
 
 def _slope(cheap: FloatArray, costly: FloatArray) -> float:
@@ -161,24 +145,9 @@ def _interval(parts: Sequence[_Part], n: int) -> Interval:
     from scipy.special import stdtrit  # a fifth of the time that scipy.stats takes to import
 
     mean = float(np.mean([part.mean for part in parts]))
-    share = sum(part.share for part in parts) / len(parts) ** 2
-    if share == 0:
-        return Interval(mean, mean, mean, n)  # everybody was played by both
-    squares, freedom = sum(part.squares for part in parts), sum(part.freedom for part in parts)
-    if freedom == 0 or squares == 0:
-        # Equal values say nothing about how much others differ.
+    variance = sum(part.variance for part in parts) / len(parts) ** 2
+    if math.isnan(variance):
         return Interval(mean, math.nan, math.nan, n)
-    variance = squares / sum(part.divisor for part in parts) * share
+    freedom = sum(part.freedom for part in parts)
     half = float(stdtrit(freedom, 0.975)) * math.sqrt(variance)
     return Interval(mean, mean - half, mean + half, n)
-
-
-def _within(interval: Interval, least: float, greatest: float) -> Interval:
-    """Return an estimate that ends at the least and the greatest value that it can have."""
-    mean = min(max(interval.mean, least), greatest)
-    if interval.low > greatest or interval.high < least:
-        return Interval(mean, math.nan, math.nan, interval.n)
-    # Not `max`, whose result depends on the order if one of the two is NaN.
-    low = least if interval.low < least else interval.low
-    high = greatest if interval.high > greatest else interval.high
-    return Interval(mean, low, high, interval.n)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from starec_sim.errors import did_you_mean
 from starec_sim.plugins import Spec, spec_or
@@ -76,13 +76,6 @@ class CalibrationSettings(Settings):
     """How many of the cheap kind."""
     between: tuple[str, str]
     """The cheap kind and the costly one."""
-
-    @field_validator("between", mode="before")
-    @classmethod
-    def _two_names(cls, value: object) -> object:
-        if not isinstance(value, list | tuple) or len(value) != 2:
-            raise ValueError("must be two kinds, the cheap one first, such as [cheap, costly]")
-        return value
 
 
 def check_calibration(

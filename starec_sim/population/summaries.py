@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +23,6 @@ class KindSummary(NamedTuple):
 
     users: int
     """Of this kind in all trials of the arm; a user counts once in each trial."""
-    visitors: int
-    """Those of them who visited in the rounds that count."""
     metrics: Mapping[str, Interval]
     """Means over users, with Student's 95 % interval."""
 
@@ -91,7 +88,6 @@ def kinds_as_json(
             arm: {
                 kind: {
                     "users": each.users,
-                    "visitors": each.visitors,
                     "metrics": {name: x.as_json() for name, x in each.metrics.items()},
                 }
                 for kind, each in of_arm.items()
@@ -108,7 +104,6 @@ def kinds_as_json(
                         "bias": metric.bias.as_json(),
                         "corrected": metric.corrected.as_json(),
                         "slope": metric.slope,
-                        "limited": metric.limited,
                     }
                     for name, metric in each.metrics.items()
                 },
@@ -120,11 +115,6 @@ def kinds_as_json(
 
 def _by_kind(trials: Sequence[_TrialValues]) -> dict[str, KindSummary]:
     users = Counter(kind for trial in trials for kind in trial.kinds.values())
-    visitors = Counter(
-        trial.kinds[user]
-        for trial in trials
-        for user in {*chain.from_iterable(trial.means.values())}
-    )
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         for name, of_users in trial.means.items():
@@ -134,7 +124,6 @@ def _by_kind(trials: Sequence[_TrialValues]) -> dict[str, KindSummary]:
     return {
         kind: KindSummary(
             users[kind],
-            visitors[kind],
             {
                 name: student_interval(each, metric_info(name).bounds)
                 for name, each in values[kind].items()
@@ -169,9 +158,7 @@ def _calibration(
                     _values_of(second, played),
                 )
                 samples[metric].append(sample)
-    found = {
-        name: calibrated(of_trials, metric_info(name).bounds) for name, of_trials in samples.items()
-    }
+    found = {name: calibrated(of_trials) for name, of_trials in samples.items()}
     return CalibrationSummary(
         cheap,
         costly,

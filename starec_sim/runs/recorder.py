@@ -58,8 +58,6 @@ class Recorder:
         self._pending: list[tuple[CallKey, Turn]] = []
         self._held: dict[int, list[tuple[CallKey, Turn]]] = {}
         """By user, the turns from the first failed call of a visit on; the round commits them."""
-        self._asked: dict[int, set[CallKey]] = {}
-        """Of visits in progress, where their turns are not stored."""
         self._timer: asyncio.TimerHandle | None = None
         self.committed: dict[CallKey, Turn] = {}  # of the present round, by earlier processes
         self._items = 0  # of the catalogue, in the record
@@ -144,16 +142,8 @@ class Recorder:
         From the first failed turn of a visit on, its turns are held until the round is committed.
         If the run stops before that, a resume asks the failed call again. It may be answered then,
         and the questions after it may differ.
-
-        Raises:
-            ContractError: A visit asked under this key before. Where everything is recorded, the
-                commit of the turn raises it.
         """
         if self._store.level != "everything":
-            asked = self._asked.setdefault(key.user, set())
-            if key in asked:
-                raise asked_twice(key)
-            asked.add(key)
             return
         if turn.failure or key.user in self._held:
             self._held.setdefault(key.user, []).append((key, turn))
@@ -197,7 +187,6 @@ class Recorder:
         its end would hold hundreds of megabytes. For the same reason only the last step keeps a
         memory with a history.
         """
-        self._asked.pop(visit.user, None)
         self._hashed_turns[visit.user] = [hash_turns(step.turns) for step in visit.steps]
         last = len(visit.steps) - 1
         kept = [_without_texts(step, number == last) for number, step in enumerate(visit.steps)]
@@ -259,7 +248,6 @@ class Recorder:
         self._items = max(self._items, len(items))
         self._pending.clear()
         self._held.clear()
-        self._asked.clear()
         self._stop_timer()
         self.committed.clear()
         self._hashed_turns.clear()

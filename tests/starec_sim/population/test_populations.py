@@ -290,27 +290,3 @@ def test_what_plays_users_of_one_kind_refuses_a_population(calibrated, starec, t
     with pytest.raises(ConfigError, match="an episode plays users of one kind"):
         (arm,) = calibrated("mixed").resolve().values()
         of_one_kind(arm, "an episode")
-
-
-def test_a_calibration_of_more_users_than_there_are_says_so(calibrated):
-    with pytest.warns(
-        UserWarning, match=r"calibration.users: 500 were asked for, and there are \d users of"
-    ):
-        runner.run(calibrated("many", rounds=1, calibration=CALIBRATION | {"users": 500}))
-
-
-@pytest.mark.parametrize("between", [["cheap"], ["cheap", "model", "paid"], "cheap"])
-def test_a_calibration_is_between_two_kinds(calibrated, between):
-    with pytest.raises(ValueError, match="must be two kinds, the cheap one first"):
-        calibrated("odd", calibration={"between": between})
-
-
-def test_users_who_did_not_visit_are_told_from_those_who_did(calibrated):
-    result = runner.run(calibrated("some", rounds=1))
-    kinds = result.report.kinds["main"].values()
-    with reading(result.folder) as reader:
-        (trial,) = reader.trials()
-        visits = sum(1 for _ in queries.visit_metrics(reader.db, [trial.number]))
-        users = sum(1 for _ in reader.users(trial))
-    assert sum(kind.visitors for kind in kinds) == visits < users
-    assert sum(kind.users for kind in kinds) == users
