@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from starec_sim.agent import Agent, Call, CohortAgent, OpenAgent, RephrasedAgent
+from starec_sim.boundary.asked_once import asking_once
 from starec_sim.boundary.call import PluginBoundary, cause, complete, label_of, ships
 from starec_sim.boundary.handed_out import SAMPLED, check_unchanged, handed_text
 from starec_sim.boundary.memory_growth import MemoryGrowth
@@ -56,7 +57,7 @@ class CheckedAgent:
         try:
             handed = self._handed([call])
             with self._measured("visit"):
-                visit = await self.plugin.visit(call)
+                visit = await self.plugin.visit(asking_once(call))
             if handed:
                 check_unchanged(handed, _given([call]))
             return _checked_visit(call, visit)
@@ -119,7 +120,8 @@ class CheckedAgent:
         try:
             handed = self._handed(calls)
             with self._measured("visits"):
-                played = sequence(await self.plugin.visits(calls, tell), "what was returned")
+                returned = await self.plugin.visits([asking_once(call) for call in calls], tell)
+            played = sequence(returned, "what was returned")
             if handed:
                 check_unchanged(handed, _given(calls))
             if len(played) != len(calls):
