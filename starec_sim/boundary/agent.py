@@ -54,10 +54,11 @@ class CheckedAgent:
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit to its end and return it."""
+        asking = asking_once(call)
         try:
             handed = self._handed([call])
             with self._measured("visit"):
-                visit = await self.plugin.visit(asking_once(call))
+                visit = await self.plugin.visit(asking)
             if handed:
                 check_unchanged(handed, _given([call]))
             return _checked_visit(call, visit)
@@ -105,6 +106,7 @@ class CheckedAgent:
             calls: One for each user.
             failed: Called with the error of a visit that failed; it may raise it.
         """
+        asking = [asking_once(call) for call in calls]
         told: set[int] = set()
 
         def tell(call: Call, error: BaseException) -> None:
@@ -120,8 +122,7 @@ class CheckedAgent:
         try:
             handed = self._handed(calls)
             with self._measured("visits"):
-                returned = await self.plugin.visits([asking_once(call) for call in calls], tell)
-            played = sequence(returned, "what was returned")
+                played = sequence(await self.plugin.visits(asking, tell), "what was returned")
             if handed:
                 check_unchanged(handed, _given(calls))
             if len(played) != len(calls):
