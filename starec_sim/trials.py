@@ -27,6 +27,7 @@ from starec_sim.policies.gateway.turn_store import NoStore
 from starec_sim.population.agent import PopulationAgent
 from starec_sim.population.calibration import Calibration, calibration_users
 from starec_sim.population.kinds import checked_kinds
+from starec_sim.population.settings import check_calibrated_users
 from starec_sim.rng import Streams
 from starec_sim.runs import folder as run_folder
 from starec_sim.runs.digests import environment_digest
@@ -309,6 +310,8 @@ def run_digest(digests: Iterable[str]) -> str:
 
 def _trial(number: int, arm: Arm, seed: int, environment: Environment) -> _Trial:
     kinds = checked_kinds(arm.experiment.population, environment.users, seed)
+    if kinds is not None and arm.experiment.calibration is not None:
+        check_calibrated_users(arm.experiment.calibration, kinds)
     return _Trial(number, arm, seed, environment, kinds)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from starec_sim.agent import Agent, Call, CohortAgent, OpenAgent, RephrasedAgent
+from starec_sim.boundary.asked_once import asking_once
 from starec_sim.boundary.call import PluginBoundary, cause, complete, label_of, ships
 from starec_sim.boundary.handed_out import SAMPLED, check_unchanged, handed_text
 from starec_sim.boundary.memory_growth import MemoryGrowth
@@ -53,10 +54,11 @@ class CheckedAgent:
 
     async def visit(self, call: Call) -> Visit:
         """Play a visit to its end and return it."""
+        asking = asking_once(call)
         try:
             handed = self._handed([call])
             with self._measured("visit"):
-                visit = await self.plugin.visit(call)
+                visit = await self.plugin.visit(asking)
             if handed:
                 check_unchanged(handed, _given([call]))
             return _checked_visit(call, visit)
@@ -104,6 +106,7 @@ class CheckedAgent:
             calls: One for each user.
             failed: Called with the error of a visit that failed; it may raise it.
         """
+        asking = [asking_once(call) for call in calls]
         told: set[int] = set()
 
         def tell(call: Call, error: BaseException) -> None:
@@ -119,7 +122,7 @@ class CheckedAgent:
         try:
             handed = self._handed(calls)
             with self._measured("visits"):
-                played = sequence(await self.plugin.visits(calls, tell), "what was returned")
+                played = sequence(await self.plugin.visits(asking, tell), "what was returned")
             if handed:
                 check_unchanged(handed, _given(calls))
             if len(played) != len(calls):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from starec_sim.cli.calibration_notes import calibration_notes
 from starec_sim.cli.tables import grid, interval_text, number
 from starec_sim.cli.visible_console import console
 from starec_sim.glossary import UNREAD, metric_info, place
@@ -14,6 +15,7 @@ from starec_sim.visible_text import counted, visible
 
 if TYPE_CHECKING:
     from starec_sim.metrics import Interval
+    from starec_sim.population.estimators import CalibratedMetric
     from starec_sim.population.summaries import KindSummary
     from starec_sim.report import RunReport
 
@@ -37,47 +39,53 @@ def print_kinds(report: RunReport) -> None:
 
 
 def _heading(kind: str, summary: KindSummary) -> Text:
-    return Text.assemble((visible(kind), "bold"), (f" {counted(summary.users, 'user')}", "dim"))
+    users = counted(summary.users, "user")
+    if summary.visitors != summary.users:
+        users += f", {summary.visitors:,} visited"
+    return Text.assemble((visible(kind), "bold"), (f" {users}", "dim"))
 
 
 def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     found, out = report.calibrations[arm], console()
     cheap, costly = visible(found.cheap), visible(found.costly)
     out.print(
-        f"\nCalibration{where}: {found.users:,} of {found.cheap_users:,} {cheap} users were also "
-        f"played as {costly}, from the same memories and slates. Bias is {cheap} minus {costly}; "
-        f"corrected is what all {found.cheap_users:,} would have as {costly}, each visit by itself."
-        " 95 % intervals"
+        f"\nCalibration{where}: {found.users:,} of the {found.cheap_users:,} {cheap} users who "
+        f"visited were also played as {costly}, from the same memories and slates. Bias is {cheap} "
+        f"minus {costly}; corrected is what all {found.cheap_users:,} would have as {costly}, each "
+        "visit by itself. 95 % intervals"
     )
     table = grid()
     table.add_row("", *(Text(title, "bold") for title in (cheap, "bias", "corrected", "users")))
-    equal = False
     names = report.names()
-    for name in sorted(found.metrics, key=place):
-        metric = found.metrics[name]
-        if name not in names and not (name in UNREAD and metric.bias.mean):
-            continue
-        equal = equal or (metric.bias.n > 1 and math.isnan(metric.bias.low))
+    shown = {
+        name: metric
+        for name, metric in sorted(found.metrics.items(), key=lambda each: place(each[0]))
+        if name in names or (name in UNREAD and metric.bias.mean)
+    }
+    for name, metric in shown.items():
         table.add_row(
             metric_info(name).label,
             number(metric.cheap),
-            _cell(metric.bias, "+"),
-            _cell(metric.corrected),
+            _marked(_cell(metric.bias, "+"), "bias", metric),
+            _marked(_cell(metric.corrected), "corrected", metric),
             str(metric.bias.n),
         )
     out.print()
     out.print(table)
-    if equal:
-        out.print(
-            "\nNo interval: the differences of all these users are equal, which says nothing about "
-            "the others; or there is one user only."
-        )
+    for note in calibration_notes({metric_info(name).label: m for name, m in shown.items()}):
+        out.print(f"\n{note}")
     usd = f", {found.usd:,.2f} USD" if found.usd else ""
     out.print(
         f"\nThe calibration took {found.calls:,} calls and {found.tokens:,} tokens{usd}; the table "
         "of calls leaves them out.",
         style="dim",
     )
+
+
+def _marked(cell: Text, column: str, metric: CalibratedMetric) -> Text:
+    """Return a cell with a star where something of it was clipped."""
+    clipped = any(name.startswith(f"{column}.") for name in metric.clipped)
+    return Text.assemble(cell, ("*", "dim")) if clipped else cell
 
 
 def _cell(interval: Interval | None, sign: str = "") -> Text:

@@ -11,7 +11,7 @@ from starec_sim.cli.kinds_view import print_kinds
 from starec_sim.cli.ledger_view import print_estimate_errors, print_ledger
 from starec_sim.cli.options import Answer
 from starec_sim.cli.run_progress import RunProgress
-from starec_sim.cli.run_view import print_level
+from starec_sim.cli.run_view import print_left_out, print_level
 from starec_sim.cli.tables import print_report
 from starec_sim.cli.unfinished import errors_after, unfinished_errors
 from starec_sim.cli.visible_console import console
@@ -48,6 +48,7 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     print_kinds(result.report)
     with reading(result.folder) as reader:
         print_level(console(), reader.level)
+        print_left_out(console(), reader.trials())
     print_ledger(result.ledger)
     print_effects(of_fork)
     print_estimate_errors(result)

@@ -115,6 +115,22 @@ def print_level(out: Console, level: RecordLevel) -> None:
         out.print("\nrecord: decisions: prompts and answers are not on record")
 
 
+def print_left_out(out: Console, trials: Sequence[RecordedTrial]) -> None:
+    """Say how many users of the data do not play, and why, where an environment counts them."""
+    told: set[str] = set()
+    for trial in trials:
+        counts = trial.facts.get("left out")
+        reasons = ", ".join(_facts(counts)) if isinstance(counts, dict) else ""
+        if reasons and reasons not in told:
+            told.add(reasons)
+            where = f" in {visible(trial.arm)}" if len({each.arm for each in trials}) > 1 else ""
+            out.print(
+                f"\nUsers of the data who do not play{where}: {visible(reasons)}",
+                style="dim",
+                soft_wrap=True,
+            )
+
+
 def _print_trials(out: Console, trials: Sequence[RecordedTrial], rounds: int) -> None:
     """Print the committed rounds of each trial, and the facts of its environment if they differ."""
     width = max((len(trial.arm) for trial in trials), default=0)

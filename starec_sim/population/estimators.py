@@ -15,14 +15,27 @@ those who have one, who may be others for the two kinds, so it is a ratio: the v
 its linear part, x - mean(x) divided by the share of users with a value, and 0 for those without.
 
 The sample is drawn without replacement from N users, so variances carry 1 - n / N. Intervals are
-Student's. Trials with other seeds have samples of their own; estimates are means over trials.
+Student's.
+
+Trials with other seeds have samples of their own, and estimates are means over trials. Trials
+differ by random numbers only, so users differ as much in one as in another: there is one variance,
+pooled over trials by degrees of freedom, as in the t-test with equal variances. So
+
+- a trial with one user counts in the mean, and the others tell how much users differ;
+- a trial whose differences are all equal counts as a variance of 0, an estimate like others;
+- there is no interval where no trial has two users, or where the differences within each trial are
+  equal: then nothing is known about how much users differ.
+
+All trials have the regression estimator, or all have the difference, so that the variances are of
+the same thing. A mean lies within the range of its metric, as does the truth: estimates and ends of
+intervals outside of a known range are clipped to it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -33,6 +46,8 @@ REGRESSION_FROM = 30
 """Users of the sample; with fewer, an estimated slope makes intervals too narrow."""
 _ROUNDING = 1e-10
 """Smaller differences, as a share of the greatest value, come from the order of additions."""
+ANY = (-math.inf, math.inf)
+"""The range of a metric whose range is not known."""
 
 
 class CalibrationSample(NamedTuple):
@@ -44,11 +59,23 @@ class CalibrationSample(NamedTuple):
     """Of those users whom both kinds played, shape (n,)."""
     costly: FloatArray
     """Of the same users, as the costly kind plays them."""
+    seed: int = 0
+    """Of the trial."""
 
     @property
     def users(self) -> int:
         """How many users of the sample have a value, of the kind for which fewer have."""
         return int(min(np.sum(~np.isnan(self.cheap_of_sample)), np.sum(~np.isnan(self.costly))))
+
+
+class SeedWithoutSpread(NamedTuple):
+    """A trial that by itself does not say how much users differ."""
+
+    seed: int
+    users: int
+    """With a value."""
+    why: Literal["equal", "one user", "no user"]
+    """`equal`: all differences are equal. A trial with no user does not count in the means."""
 
 
 class CalibratedMetric(NamedTuple):
@@ -57,19 +84,26 @@ class CalibratedMetric(NamedTuple):
     cheap: float
     """The mean over all users of the cheap kind."""
     bias: Interval
-    """The cheap kind minus the costly one. Without bounds where all differences are equal, or for
-    fewer than two users."""
+    """The cheap kind minus the costly one. Without bounds where nothing is known about how much
+    users differ: `seeds` says why."""
     corrected: Interval
     """What the costly kind would have for all of these users."""
     slope: float
     """By which the corrected figure follows the cheap one: 1 for the difference estimator."""
+    clipped: tuple[str, ...] = ()
+    """What lay outside the range of the metric and was put to its end, such as `corrected.mean`."""
+    seeds: tuple[SeedWithoutSpread, ...] = ()
+    """Trials that by themselves do not say how much users differ."""
 
 
-def calibrated(samples: Sequence[CalibrationSample]) -> CalibratedMetric | None:
+def calibrated(
+    samples: Sequence[CalibrationSample], bounds: tuple[float, float] = ANY
+) -> CalibratedMetric | None:
     """Return the bias of the cheap kind in a metric, and the corrected figure.
 
     Args:
         samples: One for each trial. Those in which one of the kinds has no value do not count.
+        bounds: The least and the greatest value that the metric can have.
 
     Returns:
         The estimates; None without a sample that counts.
@@ -77,22 +111,28 @@ def calibrated(samples: Sequence[CalibrationSample]) -> CalibratedMetric | None:
     used = [sample for sample in samples if sample.users]
     if not used:
         return None
+    regression = min(sample.users for sample in used) >= REGRESSION_FROM
     biases, corrections, slopes = [], [], []
     for sample in used:
         cheap_mean, cheap = _linear(sample.cheap_of_sample)
         costly_mean, costly = _linear(sample.costly)
         size = _ROUNDING * float(np.nanmax(np.abs([sample.cheap_of_sample, sample.costly])))
-        slope = _slope(cheap, costly) if sample.users >= REGRESSION_FROM else 1.0
+        slope = _slope(cheap, costly) if regression else 1.0
         bias = cheap_mean - costly_mean
         moved = slope * (float(np.nanmean(sample.cheap)) - cheap_mean)
-        fitted = 1 if sample.users < REGRESSION_FROM else 2
+        fitted = 2 if regression else 1
         biases.append(_part(bias if abs(bias) > size else 0.0, cheap - costly, sample, 1, size))
         corrections.append(_part(costly_mean + moved, costly - slope * cheap, sample, fitted, size))
         slopes.append(slope)
     users = sum(sample.users for sample in used)
     mean = float(np.mean([np.nanmean(sample.cheap) for sample in used]))
+    least, greatest = bounds
+    differences = least - greatest, greatest - least
+    bias_interval, outside = _clipped("bias", _interval(biases, users), differences)
+    corrected, too = _clipped("corrected", _interval(corrections, users), bounds)
+    without = _without_spread(samples, dict(zip((x.seed for x in used), biases, strict=True)))
     return CalibratedMetric(
-        mean, _interval(biases, users), _interval(corrections, users), float(np.mean(slopes))
+        mean, bias_interval, corrected, float(np.mean(slopes)), (*outside, *too), without
     )
 
 
@@ -100,10 +140,12 @@ class _Part(NamedTuple):
     """The estimate of one trial."""
 
     mean: float
+    weight: float
+    """The variance of the estimate for users whose variance is 1; 0 where everybody was played."""
     variance: float
-    """NaN where it is unknown."""
+    """Of a user with a value; 0 where all are equal or where it is unknown."""
     freedom: int
-    """Degrees of freedom of the variance."""
+    """Degrees of freedom of the variance; 0 where it is unknown."""
 
 
 def _linear(values: FloatArray) -> tuple[float, FloatArray]:
@@ -125,14 +167,13 @@ def _part(
         fitted: Numbers that were fitted to the sample, the mean included.
         size: Numbers up to this size are 0 but for rounding.
     """
-    n, users, freedom = len(linear), len(sample.cheap), sample.users - fitted
-    if n == users:
-        return _Part(mean, 0.0, max(freedom, 1))  # everybody was played by both
-    if freedom < 1 or np.max(np.abs(linear)) <= size:
-        # Equal values say nothing about how much others differ.
-        return _Part(mean, math.nan, freedom)
-    variance = float(linear @ linear) / (n - fitted) / n * (1 - n / users)
-    return _Part(mean, variance, freedom)
+    n, valued = len(linear), sample.users
+    weight, freedom = (1 - n / len(sample.cheap)) / valued, max(valued - fitted, 0)
+    if not freedom or np.max(np.abs(linear)) <= size:
+        return _Part(mean, weight, 0.0, freedom)
+    # Linear parts are values divided by the share of users who have one.
+    variance = float(linear @ linear) / (n - fitted) * valued / n
+    return _Part(mean, weight, variance, freedom)
 
 
 def _slope(cheap: FloatArray, costly: FloatArray) -> float:
@@ -142,12 +183,47 @@ def _slope(cheap: FloatArray, costly: FloatArray) -> float:
 
 
 def _interval(parts: Sequence[_Part], n: int) -> Interval:
+    """Return the mean of the estimates of trials, with their pooled variance."""
     from scipy.special import stdtrit  # a fifth of the time that scipy.stats takes to import
 
     mean = float(np.mean([part.mean for part in parts]))
-    variance = sum(part.variance for part in parts) / len(parts) ** 2
-    if math.isnan(variance):
-        return Interval(mean, math.nan, math.nan, n)
+    weight = sum(part.weight for part in parts) / len(parts) ** 2
+    if not weight:
+        return Interval(mean, mean, mean, n)  # everybody was played by both
     freedom = sum(part.freedom for part in parts)
-    half = float(stdtrit(freedom, 0.975)) * math.sqrt(variance)
+    squares = sum(part.freedom * part.variance for part in parts)
+    if not squares:
+        # Equal values say nothing about how much others differ, nor does one value.
+        return Interval(mean, math.nan, math.nan, n)
+    half = float(stdtrit(freedom, 0.975)) * math.sqrt(squares / freedom * weight)
     return Interval(mean, mean - half, mean + half, n)
+
+
+def _clipped(
+    name: str, found: Interval, bounds: tuple[float, float]
+) -> tuple[Interval, tuple[str, ...]]:
+    """Return an interval within bounds, and the names of what lay outside of them."""
+    least, greatest = bounds
+    mean, low, high = (min(max(value, least), greatest) for value in found[:3])
+    inside = Interval(mean, low, high, found.n)
+    outside = tuple(
+        f"{name}.{end}"
+        for end in ("mean", "low", "high")
+        if abs(getattr(found, end) - getattr(inside, end)) > _ROUNDING
+    )
+    return inside, outside
+
+
+def _without_spread(
+    samples: Sequence[CalibrationSample], biases: dict[int, _Part]
+) -> tuple[SeedWithoutSpread, ...]:
+    found = []
+    for sample in samples:
+        part = biases.get(sample.seed)
+        if part is None:
+            found.append(SeedWithoutSpread(sample.seed, 0, "no user"))
+        elif not part.freedom:
+            found.append(SeedWithoutSpread(sample.seed, sample.users, "one user"))
+        elif not part.variance:
+            found.append(SeedWithoutSpread(sample.seed, sample.users, "equal"))
+    return tuple(found)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from starec_sim.errors import did_you_mean
+from starec_sim.errors import ConfigError, ContractWarning, near_name
 from starec_sim.plugins import Spec, spec_or
 from starec_sim.settings import Settings
 
 _ROUNDING = 1e-6
 """Shares that add up to 1 within this do."""
+_FEWEST = 2
+"""Users of a calibration; one has no interval."""
 
 
 class KindPolicySpecs(Settings):
@@ -72,10 +75,17 @@ PopulationKinds = Annotated[
 class CalibrationSettings(Settings):
     """Some users of a cheap kind are played a second time, as a costly kind plays them."""
 
-    users: int = Field(default=200, ge=2)
+    users: int = Field(default=200, ge=_FEWEST)
     """How many of the cheap kind."""
-    between: tuple[str, str]
-    """The cheap kind and the costly one."""
+    between: tuple[str, ...] = ()
+    """The cheap kind and the costly one; `check_calibration` says when they are not two kinds."""
+
+    @field_validator("between", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> tuple[str, ...]:
+        """Take whatever stands there as names: an error about it has to tell the kinds."""
+        several = isinstance(value, list | tuple)
+        return tuple(map(str, value)) if several else () if value is None else (str(value),)
 
 
 def check_calibration(
@@ -101,12 +111,50 @@ def check_calibration(
         raise ValueError(
             "calibration: compares users, and `record: metrics` keeps none; set `record: decisions`"
         )
-    cheap, costly = calibration.between
-    for name in calibration.between:
+    if wrong := _no_two_kinds(kinds, calibration.between):
+        raise ValueError(
+            f"calibration.between: must be two kinds of the population ({', '.join(kinds)}), the "
+            f"cheap one and the costly one; {wrong}"
+        )
+
+
+def _no_two_kinds(kinds: Mapping[str, UserKind], names: Sequence[str]) -> str:
+    """Return why names are not those of two kinds; empty if they are."""
+    if len(names) != 2:
+        verb = "is" if len(names) == 1 else "are"
+        return f"there {verb} {len(names)}: {', '.join(names)}" if names else "there is none"
+    for name in names:
         if name not in kinds:
-            raise ValueError(
-                f'calibration.between: the population has no kind "{name}"; '
-                f"{did_you_mean(name, kinds)}"
-            )
-    if cheap == costly:
-        raise ValueError(f'calibration.between: "{cheap}" stands there twice; name two kinds')
+            near = near_name(name, kinds)
+            return f'there is no kind "{name}"; {near}'.rstrip("; ")
+    return f'"{names[0]}" stands there twice' if names[0] == names[1] else ""
+
+
+def check_calibrated_users(calibration: CalibrationSettings, kinds: Sequence[str]) -> None:
+    """Check that a trial has as many users of the cheap kind as a calibration asks for.
+
+    Args:
+        calibration: Its settings.
+        kinds: The kind of each user of the trial.
+
+    Raises:
+        ConfigError: There are fewer users in all. Fewer of the cheap kind, who are drawn, are told
+            in a warning.
+    """
+    cheap, costly = calibration.between
+    there = kinds.count(cheap)
+    asked = f'calibration.users: {calibration.users:,} users of kind "{cheap}" are to be played'
+    if calibration.users > len(kinds):
+        raise ConfigError(
+            f'{asked} as "{costly}" too, and there are {len(kinds):,} users, {there:,} of them '
+            "of that kind",
+            hint=f"set calibration.users to {there:,} or less"
+            if there >= _FEWEST
+            else f"play more users: a calibration needs {_FEWEST} of that kind",
+        )
+    if there < calibration.users:
+        warnings.warn(
+            f'{asked} as "{costly}" too, and there are {there:,}; all of them are',
+            ContractWarning,
+            stacklevel=2,
+        )

@@ -23,6 +23,8 @@ class KindSummary(NamedTuple):
 
     users: int
     """Of this kind in all trials of the arm; a user counts once in each trial."""
+    visitors: int
+    """Those of them who visited in the rounds that count."""
     metrics: Mapping[str, Interval]
     """Means over users, with Student's 95 % interval."""
 
@@ -35,7 +37,7 @@ class CalibrationSummary(NamedTuple):
     users: int
     """Whom both kinds played, in all trials."""
     cheap_users: int
-    """Users of the cheap kind who visited."""
+    """Users of the cheap kind who visited, in all trials."""
     calls: int
     """Of the costly kind, for the calibration alone."""
     tokens: int
@@ -88,6 +90,7 @@ def kinds_as_json(
             arm: {
                 kind: {
                     "users": each.users,
+                    "visitors": each.visitors,
                     "metrics": {name: x.as_json() for name, x in each.metrics.items()},
                 }
                 for kind, each in of_arm.items()
@@ -104,6 +107,8 @@ def kinds_as_json(
                         "bias": metric.bias.as_json(),
                         "corrected": metric.corrected.as_json(),
                         "slope": metric.slope,
+                        "clipped": list(metric.clipped),
+                        "seeds": [seed._asdict() for seed in metric.seeds],
                     }
                     for name, metric in each.metrics.items()
                 },
@@ -115,6 +120,9 @@ def kinds_as_json(
 
 def _by_kind(trials: Sequence[_TrialValues]) -> dict[str, KindSummary]:
     users = Counter(kind for trial in trials for kind in trial.kinds.values())
+    visitors = Counter(
+        trial.kinds[user] for trial in trials for user in set().union(*trial.means.values())
+    )
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         for name, of_users in trial.means.items():
@@ -124,6 +132,7 @@ def _by_kind(trials: Sequence[_TrialValues]) -> dict[str, KindSummary]:
     return {
         kind: KindSummary(
             users[kind],
+            visitors[kind],
             {
                 name: student_interval(each, metric_info(name).bounds)
                 for name, each in values[kind].items()
@@ -137,7 +146,7 @@ def _calibration(
     reader: Reader, trials: Sequence[RecordedTrial], window: range
 ) -> CalibrationSummary:
     """Return what the calibration of one arm found."""
-    samples: dict[str, list[CalibrationSample]] = defaultdict(list)
+    of_trials: list[_Played] = []
     spent: Counter[str] = Counter()
     users, cheap_users, cheap, costly = 0, 0, "", ""
     for trial in trials:
@@ -149,16 +158,13 @@ def _calibration(
         cheap = next((kinds[user] for user in played), cheap)
         visitors = sorted(user for user in set().union(*means.values()) if kinds[user] == cheap)
         users, cheap_users = users + len(played), cheap_users + len(visitors)
-        for name, second in means.items():
-            if name.startswith(SECOND) and name not in (CALLS, TOKENS, USD):
-                costly, _, metric = name.removeprefix(SECOND).partition(".")
-                sample = CalibrationSample(
-                    _values_of(means.get(metric, {}), visitors),
-                    _values_of(paired.means.get(metric, {}), played),
-                    _values_of(second, played),
-                )
-                samples[metric].append(sample)
-    found = {name: calibrated(of_trials) for name, of_trials in samples.items()}
+        of_trials.append(_Played(trial.seed, visitors, played, means, paired.means))
+    seconds = {name for each in of_trials for name in each.means if name.startswith(SECOND)}
+    found = {}
+    for name in sorted(seconds - {CALLS, TOKENS, USD}):
+        costly, _, metric = name.removeprefix(SECOND).partition(".")
+        samples = [each.sample(name, metric) for each in of_trials if each.played]
+        found[metric] = calibrated(samples, metric_info(metric).bounds)
     return CalibrationSummary(
         cheap,
         costly,
@@ -169,6 +175,29 @@ def _calibration(
         float(spent[USD]),
         {name: metric for name, metric in found.items() if metric is not None},
     )
+
+
+class _Played(NamedTuple):
+    """What one trial has for a calibration."""
+
+    seed: int
+    visitors: Sequence[str]
+    """Ids of the users of the cheap kind who visited."""
+    played: Sequence[str]
+    """Of those whom both kinds played."""
+    means: Mapping[str, Mapping[str, float]]
+    """Of each metric and each user's id, second visits included."""
+    paired: Mapping[str, Mapping[str, float]]
+    """The same over the first visits of those whom both kinds played."""
+
+    def sample(self, second: str, metric: str) -> CalibrationSample:
+        """Return the sample of a metric, given its name and that of the second visits."""
+        return CalibrationSample(
+            _values_of(self.means.get(metric, {}), self.visitors),
+            _values_of(self.paired.get(metric, {}), self.played),
+            _values_of(self.means.get(second, {}), self.played),
+            self.seed,
+        )
 
 
 def _values_of(means: Mapping[str, float], users: Sequence[str]) -> FloatArray:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from starec_sim.boundary.asked_once import asked_twice
 from starec_sim.environment import Environment
 from starec_sim.errors import ContractError, RunError
 from starec_sim.measure import RoundMetrics
@@ -35,7 +36,7 @@ from starec_sim.runs.round_rows import round_rows
 from starec_sim.runs.session import Session
 from starec_sim.runs.store import Store
 from starec_sim.runs.trial_state import TrialState, load_state, turns_after
-from starec_sim.runs.turns import asked_twice, insert_turn
+from starec_sim.runs.turns import insert_turn
 from starec_sim.types import CallKey, Item, Memory, Step, Turn, Visit
 
 _FLUSH_TURNS = 64

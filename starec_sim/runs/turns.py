@@ -12,7 +12,6 @@ from typing import Any
 
 import zstandard
 
-from starec_sim.errors import ContractError
 from starec_sim.runs import codec
 from starec_sim.runs.compression import unpack_zstd
 from starec_sim.runs.schema import has_endings
@@ -103,14 +102,6 @@ def insert_turn(store: Store, trial: int, key: CallKey, turn: Turn) -> None:
             "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (trial, *key, *dump_tokens(turn.tokens)),
         )
-
-
-def asked_twice(key: CallKey) -> ContractError:
-    """Return the error of an agent that asks a second question under a key."""
-    return ContractError(
-        f"the agent asked twice at {key}",
-        hint="count `attempt` up with every further question of a node in a step",
-    )
 
 
 def select_turns(

@@ -11,7 +11,6 @@ from typing import Any
 from starec_sim.agent import Policies
 from starec_sim.policies.gateway import GatewayResources, Policy
 from starec_sim.policies.gateway.budget_guard import Spent
-from starec_sim.runs.turns import asked_twice
 from starec_sim.types import CallKey, ExpectedAnswer, Messages, Node, Step, Turn, Visit
 from starec_sim.workers.messages import Answered, Ask, AskedTurn, TurnRef
 
@@ -31,8 +30,6 @@ class Outbox:
     def __init__(self, send: Callable[[Any], None], resources: GatewayResources) -> None:
         self._known: dict[int, dict[CallKey, Turn]] = {}
         """By user of a shard in progress, the answers that the parent has or is sent."""
-        self._asked: dict[int, set[CallKey]] = {}
-        """By user of a shard in progress, what her visit has asked here."""
         self._send = send
         self._resources = resources
         self._reported = resources.spent()
@@ -56,22 +53,10 @@ class Outbox:
         """Note a turn that the parent has."""
         self._known.setdefault(key.user, {})[key] = turn
 
-    def ask_once(self, key: CallKey) -> None:
-        """Note that a visit asks under a key, as it may once.
-
-        Raises:
-            ContractError: It asked under this key before, and would get that answer again.
-        """
-        asked = self._asked.setdefault(key.user, set())
-        if key in asked:
-            raise asked_twice(key)
-        asked.add(key)
-
     def forget(self, users: Iterable[int]) -> None:
         """Forget the turns of users whose visits are finished."""
         for user in users:
             self._known.pop(user, None)
-            self._asked.pop(user, None)
 
     def flush(self) -> None:
         """Send the turns that are not sent yet."""
@@ -121,7 +106,6 @@ class WorkerPolicies:
         here: The policies that answer in the worker.
         gateway: Asks them.
         parent: Asks the others.
-        outbox: Knows what was asked.
     """
 
     def __init__(
@@ -131,14 +115,12 @@ class WorkerPolicies:
         here: Mapping[Node, Policy],
         gateway: Policies,
         parent: ParentPolicies,
-        outbox: Outbox,
     ) -> None:
         self._kind = kind
         self._structured = structured
         self._here = here
         self._gateway = gateway
         self._parent = parent
-        self._outbox = outbox
 
     def structured(self, node: Node) -> bool:
         """Return whether the policy of a node takes a schema."""
@@ -152,7 +134,6 @@ class WorkerPolicies:
         expected: ExpectedAnswer | None = None,
     ) -> Turn:
         """Ask the policy of a node."""
-        self._outbox.ask_once(key)
         if key.node in self._here:
             return await self._gateway.ask(key, messages, schema, expected)
         return await self._parent.ask(self._kind, key, messages, schema, expected)

@@ -200,9 +200,7 @@ class _Built:
                 node: self.builder.policy(specs[node], f"policies.{node}") for node in nodes
             }
             gateway = Gateway(here, Streams(begin.seed), outbox, begin.arm, self.resources)
-            kinds[kind] = WorkerPolicies(
-                kind, begin.structured[kind], here, gateway, parent, outbox
-            )
+            kinds[kind] = WorkerPolicies(kind, begin.structured[kind], here, gateway, parent)
         return PoliciesByKind(kinds) if arm.kinds else kinds[""]
 
     @contextmanager

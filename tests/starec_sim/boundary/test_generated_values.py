@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from starec_sim.agent import Call
 from starec_sim.boundary.agent import CheckedOpenAgent
 from starec_sim.boundary.environment import CheckedEnvironment
 from starec_sim.errors import ContractError
@@ -30,13 +31,13 @@ from starec_sim.types import (
 from tests.starec_sim.boundary import returned_values as values
 
 SHOWN = Observation(FEED, (3, 1, 4), ("a", "b", "c"))
-CALL = SimpleNamespace(
+CALL = Call(
     user=1,
     round=2,
     person=User("u1"),
-    environment=SimpleNamespace(items=range(values.ITEMS), users=()),
     memory=None,
-    notes={},
+    environment=SimpleNamespace(items=range(values.ITEMS), users=()),
+    policies=None,
 )
 
 

@@ -86,3 +86,102 @@ def test_equal_differences_give_no_interval(n):
     found = calibrated([CalibrationSample(cheap, cheap[:n], cheap[:n])])
     assert found.bias.mean == 0 and math.isnan(found.bias.low)
     assert math.isnan(found.corrected.high)
+
+
+def told(metric):
+    return {seed.seed: (seed.users, seed.why) for seed in metric.seeds}
+
+
+@pytest.mark.parametrize("sizes", [(1, 12, 12), (2, 2, 40), (1, 1, 6)])
+@pytest.mark.parametrize("shape", ["alike", "unrelated", "rare"])
+def test_seeds_with_few_users_keep_an_interval_that_holds_the_mean_of_the_truths(shape, sizes):
+    rng, held, repeats = np.random.default_rng(11), np.zeros(2), 1500
+    for _ in range(repeats):
+        if shape == "rare":  # a fifth of the users differ, so that all of a few are often equal
+            worlds = [(np.zeros(SIZE), rng.normal(size=SIZE) * (rng.random(SIZE) < 0.2))] * 3
+        else:
+            worlds = [world(shape, rng) for _ in sizes]
+        samples, truths = [], []
+        for seed, ((cheap, costly), n) in enumerate(zip(worlds, sizes, strict=True)):
+            some = rng.choice(SIZE, n, replace=False)
+            samples.append(CalibrationSample(cheap, cheap[some], costly[some], seed))
+            truths.append((cheap.mean() - costly.mean(), costly.mean()))
+        found = calibrated(samples)
+        for at, interval in enumerate((found.bias, found.corrected)):
+            if math.isnan(interval.low):
+                assert shape == "rare"  # nothing is claimed
+                held[at] += 1
+            else:
+                held[at] += interval.low <= np.mean(truths, axis=0)[at] <= interval.high
+    assert (held / repeats > 0.9).all() and (held / repeats < 0.99).all(), held / repeats
+
+
+def test_a_seed_with_one_user_takes_no_interval_from_the_others():
+    cheap, rng = np.zeros(100), np.random.default_rng(1)
+    many = CalibrationSample(cheap, cheap[:10], rng.normal(size=10), 0)
+    one = CalibrationSample(cheap, cheap[:1], np.array([0.5]), 1)
+    found = calibrated([many, one])
+    assert found.bias.mean == pytest.approx(-(many.costly.mean() + 0.5) / 2)
+    variance = many.costly.var(ddof=1) * (0.9 / 10 + 0.99 / 1) / 4
+    half = 2.2621571628 * math.sqrt(variance)  # Student's quantile of 9 degrees of freedom
+    assert found.bias.high - found.bias.mean == pytest.approx(half)
+    assert told(found) == {1: (1, "one user")}
+
+
+def test_a_seed_with_equal_differences_counts_as_one_without_variance():
+    cheap, rng = np.zeros(100), np.random.default_rng(1)
+    many = CalibrationSample(cheap, cheap[:10], rng.normal(size=10), 0)
+    equal = CalibrationSample(cheap, cheap[:10], np.full(10, 0.5), 1)
+    found = calibrated([many, equal])
+    variance = many.costly.var(ddof=1) / 2 * 2 * 0.9 / 10 / 4
+    half = 2.1009220402 * math.sqrt(variance)  # of 18 degrees of freedom
+    assert found.bias.high - found.bias.mean == pytest.approx(half)
+    assert told(found) == {1: (10, "equal")}
+
+
+def test_differences_that_are_equal_within_each_seed_give_no_interval():
+    cheap, nobody = np.zeros(100), np.full(4, np.nan)
+    found = calibrated(
+        [
+            CalibrationSample(cheap, cheap[:4], np.zeros(4), 3),
+            CalibrationSample(cheap, cheap[:4], np.full(4, 0.5), 4),
+            CalibrationSample(cheap, cheap[:1], np.array([0.2]), 5),
+            CalibrationSample(cheap, cheap[:4], nobody, 6),
+        ]
+    )
+    assert math.isnan(found.bias.low) and math.isnan(found.corrected.high)
+    assert told(found) == {
+        3: (4, "equal"),
+        4: (4, "equal"),
+        5: (1, "one user"),
+        6: (0, "no user"),
+    }
+    assert found.bias.mean == pytest.approx(-0.7 / 3)
+
+
+@pytest.mark.parametrize("n", [8, 15, 60])
+def test_figures_of_a_share_stay_between_0_and_1_and_hold_the_truth(n):
+    rng, held, clipped, repeats = np.random.default_rng(12), np.zeros(2), 0, 1000
+    for _ in range(repeats):
+        cheap, costly = rng.beta(5, 3, SIZE), rng.beta(8, 1, SIZE)
+        some = rng.choice(SIZE, n, replace=False)
+        found = calibrated([CalibrationSample(cheap, cheap[some], costly[some])], (0, 1))
+        assert 0 <= found.corrected.low <= found.corrected.mean <= found.corrected.high <= 1
+        assert -1 <= found.bias.low <= found.bias.mean <= found.bias.high <= 1
+        clipped += "corrected.high" in found.clipped
+        for at, truth in enumerate((cheap.mean() - costly.mean(), costly.mean())):
+            interval = (found.bias, found.corrected)[at]
+            held[at] += interval.low <= truth <= interval.high
+    assert (held / repeats > 0.92).all() and (held / repeats < 0.98).all(), held / repeats
+    assert (clipped > 0) == (n < 60)
+
+
+def test_what_is_clipped_is_named_and_a_metric_without_a_range_is_left_alone():
+    cheap = np.repeat([0.0, 1.0], [10, 90])
+    of_sample, costly = np.repeat([0.0, 1.0], [6, 14]), np.repeat([0.0, 1.0], [1, 19])
+    sample = CalibrationSample(cheap, of_sample, costly)
+    found, free = calibrated([sample], (0, 1)), calibrated([sample])
+    assert free.corrected.mean == pytest.approx(1.15) and free.clipped == ()
+    assert found.corrected.mean == found.corrected.high == 1
+    assert found.clipped == ("corrected.mean", "corrected.high")
+    assert found.bias == free.bias and found.corrected.low == free.corrected.low

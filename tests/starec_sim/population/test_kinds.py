@@ -1,5 +1,7 @@
 """Who is of which kind, and what is wrong with the settings of a population."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,10 +122,21 @@ def test_a_profile_with_the_name_of_the_recorded_fact_is_refused():
 
 
 def test_a_calibration_is_between_two_kinds_of_the_population():
-    with pytest.raises(ValueError, match='no kind "chaep"; did you mean "cheap"'):
-        check_calibration(HALVES, CalibrationSettings(between=("chaep", "costly")), "everything")
-    with pytest.raises(ValueError, match="stands there twice"):
-        check_calibration(HALVES, CalibrationSettings(between=("cheap", "cheap")), "everything")
+    expected = r"two kinds of the population \(cheap, costly\), the cheap one and the costly one; "
+    for between, found in (
+        (["chaep", "costly"], 'there is no kind "chaep"; did you mean "cheap"?'),
+        (["cheap", "nano"], 'there is no kind "nano"'),
+        (["cheap", 3], 'there is no kind "3"'),
+        (["cheap", "cheap"], '"cheap" stands there twice'),
+        (["cheap"], "there is 1: cheap"),
+        ("cheap", "there is 1: cheap"),
+        (["cheap", "costly", "nano"], "there are 3: cheap, costly, nano"),
+        ([], "there is none"),
+        (None, "there is none"),
+    ):
+        settings = CalibrationSettings(between=between)
+        with pytest.raises(ValueError, match=expected + re.escape(found) + "$"):
+            check_calibration(HALVES, settings, "everything")
 
 
 def test_a_larger_calibration_has_the_people_of_a_smaller_one():

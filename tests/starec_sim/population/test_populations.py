@@ -128,7 +128,7 @@ def test_a_calibration_changes_nothing_and_is_the_same_in_all_executors(calibrat
 
 def test_a_kind_calibrated_by_one_that_is_equal_has_no_bias(calibrated):
     twins = {"one": {"share": 0.5}, "other": {"share": 0.5}}
-    settings = {"users": 6, "between": ("one", "other")}
+    settings = {"users": 5, "between": ("one", "other")}
     found = runner.run(calibrated("twins", population=twins, calibration=settings)).report
     for name, metric in found.calibrations["main"].metrics.items():
         assert metric.bias.mean == 0, name
@@ -152,7 +152,7 @@ def test_a_second_visit_that_fails_is_left_out_with_its_first_visit(calibrated, 
     tired = {"share": 0.5, "agent": {"use": f"{tmp_path}/tired.py:Tired"}}
     twins = {"one": {"share": 0.5, "agent": {"use": "analytic"}}, "other": tired}
     changes = {"population": twins, "plugin_errors": "skip", "executor": "per_user"}
-    changes["calibration"] = {"users": 20, "between": ("one", "other")}
+    changes["calibration"] = {"users": 5, "between": ("one", "other")}
     with pytest.warns(ContractWarning, match="a second visit, of the calibration, is left out"):
         found = runner.run(calibrated("tired", **changes)).report.calibrations["main"]
     for name, metric in found.metrics.items():
@@ -162,7 +162,7 @@ def test_a_second_visit_that_fails_is_left_out_with_its_first_visit(calibrated, 
 def test_if_everybody_is_calibrated_the_corrected_figure_is_that_of_the_costly_kind(calibrated):
     """The synthetic world tells the truth: one round of everybody as the costly kind."""
     kinds = {"cheap": KINDS["cheap"] | {"share": 0.99}, "model": {"share": 0.01}}
-    settings = {"users": 100, "between": ("cheap", "model")}
+    settings = {"users": 11, "between": ("cheap", "model")}
     changes = {"rounds": 1, "population": kinds, "calibration": settings}
     with pytest.warns(UserWarning, match='of kind "model", whose share is 0.01'):
         found = runner.run(calibrated("all", **changes)).report.calibrations["main"]
@@ -176,14 +176,14 @@ def test_if_everybody_is_calibrated_the_corrected_figure_is_that_of_the_costly_k
 @pytest.mark.slow
 def test_in_the_synthetic_world_the_intervals_hold_the_figures_of_the_costly_kind(calibrated):
     """Everybody is played by both kinds; then samples of them are taken as calibrations."""
-    folder = runner.run(
-        calibrated(
-            "world",
-            rounds=1,
-            data={"use": "synthetic", "users": 160, "items": 40, "interactions": 20},
-            calibration={"users": 1000, "between": ("cheap", "model")},
-        )
-    ).folder
+    everybody = calibrated(
+        "world",
+        rounds=1,
+        data={"use": "synthetic", "users": 160, "items": 40, "interactions": 20},
+        calibration={"users": 120, "between": ("cheap", "model")},
+    )
+    with pytest.warns(ContractWarning, match="all of them are"):
+        folder = runner.run(everybody).folder
     with reading(folder) as reader:
         means = queries.user_means(reader.db, [0], range(1))
     users = list(means["calibration.calls"])
@@ -199,6 +199,38 @@ def test_in_the_synthetic_world_the_intervals_hold_the_figures_of_the_costly_kin
             held += corrected.low <= truth <= corrected.high
         assert 0.9 < held / 150 < 0.99, (name, held / 150)
         assert abs(np.nanmean(cheap) - truth) > 0.01, "there is something to correct"
+
+
+def test_a_calibration_of_more_users_than_there_are_is_refused(calibrated):
+    many = calibrated("many", calibration={"users": 1000, "between": ("cheap", "model")})
+    with pytest.raises(ConfigError, match=r"1,000 users .* and there are 11 users, 9 of") as error:
+        runner.run(many)
+    assert error.value.hint == "set calibration.users to 9 or less"
+    assert not list(many.runs_dir.glob("many*"))
+
+
+def test_a_calibration_of_all_users_of_the_kind_says_how_many_they_are(calibrated):
+    settings = {"users": 10, "between": ("cheap", "model")}
+    with pytest.warns(ContractWarning, match=r"10 users .* and there are 9; all of them are"):
+        found = runner.run(calibrated("all-of-them", calibration=settings)).report
+    assert found.calibrations["main"].users <= 9
+
+
+def test_users_of_a_kind_who_never_visited_are_told_apart(calibrated, starec):
+    result = runner.run(calibrated("told", rounds=1, calibration=CALIBRATION))
+    _, kinds = kinds_on_record(result.folder)
+    with reading(result.folder) as reader:
+        came = set(queries.user_means(reader.db, [0], range(1))["pages"])
+    found = result.report.kinds["main"]
+    for kind, summary in found.items():
+        assert summary.users == list(kinds.values()).count(kind)
+        assert summary.visitors == sum(kinds[user] == kind for user in came)
+    assert sum(each.visitors for each in found.values()) < len(kinds), "somebody stayed away"
+    _, out, _ = starec("show", result.folder)
+    cheap = found["cheap"]
+    assert f"cheap {cheap.users} users, {cheap.visitors} visited" in " ".join(out.split())
+    _, out, _ = starec("show", result.folder, "--json")
+    assert json.loads(out)["kinds"]["main"]["cheap"]["visitors"] == cheap.visitors
 
 
 @pytest.mark.slow

@@ -21,13 +21,32 @@ class FailingAgent(StarAgent):
         return await super().visit(call)
 
 
+async def ask_twice(call):
+    """Ask two questions under one key."""
+    key = call.key(900, "slow")
+    for question in ("What do you like?", "What do you avoid?"):
+        await call.policies.ask(key, (("user", question),))
+
+
 class TwiceAskingAgent(StarAgent):
     """Asks two questions under one key."""
 
     async def visit(self, call):
-        key = call.key(900, "slow")
-        for question in ("What do you like?", "What do you avoid?"):
-            await call.policies.ask(key, (("user", question),))
+        await ask_twice(call)
+        return await super().visit(call)
+
+    async def visits(self, calls, failed):
+        for call in calls:
+            await ask_twice(call)
+        return await super().visits(calls, failed)
+
+
+class SometimesTwiceAskingAgent(StarAgent):
+    """Asks two questions under one key for the user in row 3."""
+
+    async def visit(self, call):
+        if call.user == 3:
+            await ask_twice(call)
         return await super().visit(call)
 
 

@@ -257,13 +257,30 @@ def test_a_plug_in_that_fails_in_one_visit_is_left_out_there_too(experiment, in_
 
 
 @pytest.mark.parametrize("policy", [LEXICAL, COUNTED], ids=["in the workers", "in the parent"])
-@pytest.mark.parametrize("record", ["everything", "decisions"])
-def test_a_second_question_under_one_key_is_refused(experiment, in_workers, policy, record):
+@pytest.mark.parametrize("record", ["everything", "decisions", "metrics"])
+def test_a_second_question_under_one_key_is_refused_by_all_executors(
+    experiment, in_workers, policy, record
+):
     agent = {"use": f"{HERE / 'counted_policy.py'}:TwiceAskingAgent"}
-    twice = experiment(policy, agent=agent, rounds=1, record=record)
-    with pytest.raises(ContractError, match=r"asked twice at user \d+, round 1, step 901") as error:
-        in_workers(twice)
+    said = r"asked twice at user \d+, round 1, step 901"
+    changes = {"agent": agent, "rounds": 1, "record": record}
+    for executor in ("per_user", "cohort"):
+        with pytest.raises(ContractError, match=said) as error:
+            runner.run(experiment(policy, executor=executor, **changes))
+        assert "attempt" in error.value.hint
+    with pytest.raises(ContractError, match=said) as error:
+        in_workers(experiment(policy, **changes))
     assert "attempt" in error.value.hint
+
+
+@pytest.mark.parametrize("record", ["everything", "decisions"])
+def test_a_visit_that_asks_twice_is_left_out_by_all_executors(experiment, in_workers, record):
+    agent = {"use": f"{HERE / 'counted_policy.py'}:SometimesTwiceAskingAgent"}
+    changes = {"agent": agent, "rounds": 1, "record": record, "plugin_errors": "skip"}
+    with pytest.warns(ContractWarning, match="asked twice at user 3"):
+        here = runner.run(experiment(executor="per_user", **changes)).digest
+        there = in_workers(experiment(**changes)).digest
+    assert here == there
 
 
 def test_a_visit_that_is_played_again_and_asks_something_else_gets_no_earlier_answer(
