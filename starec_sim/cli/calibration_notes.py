@@ -62,6 +62,8 @@ def _intervals(metric: CalibratedMetric) -> list[tuple[str, str]]:
         notes.append(("Without some seeds,", left_out.removeprefix("; ") + "."))
     if math.isnan(metric.corrected.low):
         said = "the costly kind follows the cheap one exactly in the users whom both played."
+        if "corrected.mean" in metric.clipped:
+            said = "all of it lies outside of these values; more users in the calibration help."
         notes.append(("No corrected interval for", said))
     return notes
 

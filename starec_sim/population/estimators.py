@@ -205,6 +205,8 @@ def _clipped(
     """Return an interval within bounds, and the names of what lay outside of them."""
     least, greatest = bounds
     mean, low, high = (min(max(value, least), greatest) for value in found[:3])
+    if found.low > greatest or found.high < least:
+        low = high = math.nan  # all of it lies outside; an interval of no width would be wrong
     inside = Interval(mean, low, high, found.n)
     outside = tuple(
         f"{name}.{end}"

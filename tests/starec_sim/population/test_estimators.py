@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from starec_sim.cli.calibration_notes import calibration_notes
 from starec_sim.population.estimators import REGRESSION_FROM, CalibrationSample, calibrated
 
 SIZE = 400
@@ -166,7 +167,10 @@ def test_figures_of_a_share_stay_between_0_and_1_and_hold_the_truth(n):
         cheap, costly = rng.beta(5, 3, SIZE), rng.beta(8, 1, SIZE)
         some = rng.choice(SIZE, n, replace=False)
         found = calibrated([CalibrationSample(cheap, cheap[some], costly[some])], (0, 1))
-        assert 0 <= found.corrected.low <= found.corrected.mean <= found.corrected.high <= 1
+        if math.isnan(found.corrected.low):
+            assert found.corrected.mean == 1 and found.clipped == ("corrected.mean",)
+        else:
+            assert 0 <= found.corrected.low <= found.corrected.mean <= found.corrected.high <= 1
         assert -1 <= found.bias.low <= found.bias.mean <= found.bias.high <= 1
         clipped += "corrected.high" in found.clipped
         for at, truth in enumerate((cheap.mean() - costly.mean(), costly.mean())):
@@ -185,3 +189,15 @@ def test_what_is_clipped_is_named_and_a_metric_without_a_range_is_left_alone():
     assert found.corrected.mean == found.corrected.high == 1
     assert found.clipped == ("corrected.mean", "corrected.high")
     assert found.bias == free.bias and found.corrected.low == free.corrected.low
+
+
+def test_an_interval_outside_of_the_range_is_none():
+    cheap = np.r_[np.ones(95), np.zeros(5)]
+    some = np.r_[95:100, 0]
+    sample = CalibrationSample(cheap, cheap[some], np.r_[np.full(5, 0.9), 1.0])
+    free, held = calibrated([sample]), calibrated([sample], (0, 1))
+    assert free.corrected.low > 1
+    assert held.corrected.mean == 1 and math.isnan(held.corrected.low)
+    assert held.clipped == ("corrected.mean",)
+    (note, end) = calibration_notes({"watch rate": held})
+    assert "watch rate corrected (estimate)" in note and "all of it lies outside" in end
