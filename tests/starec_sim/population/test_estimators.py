@@ -168,7 +168,7 @@ def test_figures_of_a_share_stay_between_0_and_1_and_hold_the_truth(n):
         some = rng.choice(SIZE, n, replace=False)
         found = calibrated([CalibrationSample(cheap, cheap[some], costly[some])], (0, 1))
         if math.isnan(found.corrected.low):
-            assert found.corrected.mean == 1 and found.clipped == ("corrected.mean",)
+            assert found.corrected.mean == 1 and "corrected.mean" in found.clipped
         else:
             assert 0 <= found.corrected.low <= found.corrected.mean <= found.corrected.high <= 1
         assert -1 <= found.bias.low <= found.bias.mean <= found.bias.high <= 1
@@ -198,6 +198,6 @@ def test_an_interval_outside_of_the_range_is_none():
     free, held = calibrated([sample]), calibrated([sample], (0, 1))
     assert free.corrected.low > 1
     assert held.corrected.mean == 1 and math.isnan(held.corrected.low)
-    assert held.clipped == ("corrected.mean",)
+    assert "corrected.mean" in held.clipped and "corrected.low" not in held.clipped
     (note, end) = calibration_notes({"watch rate": held})
-    assert "watch rate corrected (estimate)" in note and "all of it lies outside" in end
+    assert "corrected (estimate)" in note and "all of it lies outside" in end
