@@ -211,7 +211,7 @@ def in_digits(text: str) -> str:
     >>> in_digits("1e6"), in_digits("1,000"), in_digits("1.5")
     ('1000000', '1000', '')
     """
-    if re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", text):
         return text.replace(",", "")
     if not re.fullmatch(r"\d{1,20}(\.\d{1,20})?[eE]\+?\d{1,2}", text):
         return ""

@@ -130,7 +130,7 @@ def calibrated(
     differences = least - greatest, greatest - least
     bias_interval, outside = _clipped("bias", _interval(biases, users), differences)
     corrected, too = _clipped("corrected", _interval(corrections, users), bounds)
-    without = _without_spread(samples, dict(zip((x.seed for x in used), biases, strict=True)))
+    without = _without_spread(samples, biases)
     return CalibratedMetric(
         mean, bias_interval, corrected, float(np.mean(slopes)), (*outside, *too), without
     )
@@ -158,7 +158,7 @@ def _linear(values: FloatArray) -> tuple[float, FloatArray]:
 def _part(
     mean: float, linear: FloatArray, sample: CalibrationSample, fitted: int, size: float
 ) -> _Part:
-    """Return an estimate with its variance.
+    """Return an estimate with the variance of a user.
 
     Args:
         mean: The estimate.
@@ -172,7 +172,7 @@ def _part(
     if not freedom or np.max(np.abs(linear)) <= size:
         return _Part(mean, weight, 0.0, freedom)
     # Linear parts are values divided by the share of users who have one.
-    variance = float(linear @ linear) / (n - fitted) * valued / n
+    variance = float(linear @ linear) * (valued / n) ** 2 / freedom
     return _Part(mean, weight, variance, freedom)
 
 
@@ -204,6 +204,7 @@ def _clipped(
 ) -> tuple[Interval, tuple[str, ...]]:
     """Return an interval within bounds, and the names of what lay outside of them."""
     least, greatest = bounds
+    # The value stands first: only so NaN stays.
     mean, low, high = (min(max(value, least), greatest) for value in found[:3])
     if found.low > greatest or found.high < least:
         low = high = math.nan  # all of it lies outside; an interval of no width would be wrong
@@ -217,11 +218,12 @@ def _clipped(
 
 
 def _without_spread(
-    samples: Sequence[CalibrationSample], biases: dict[int, _Part]
+    samples: Sequence[CalibrationSample], biases: Sequence[_Part]
 ) -> tuple[SeedWithoutSpread, ...]:
-    found = []
+    """Return the trials without a spread, given the biases of those that have users."""
+    found, of_used = [], iter(biases)
     for sample in samples:
-        part = biases.get(sample.seed)
+        part = next(of_used) if sample.users else None
         if part is None:
             found.append(SeedWithoutSpread(sample.seed, 0, "no user"))
         elif not part.freedom:

@@ -26,6 +26,7 @@ from starec_sim.policies.engine.same_in_any_batch import (
     blocks,
     padded_rows,
     padded_tokens,
+    times,
 )
 
 KeysValues = list[tuple[Tensor, Tensor]]
@@ -33,17 +34,32 @@ KeysValues = list[tuple[Tensor, Tensor]]
 head size)."""
 
 _FIRST_ROOM = 64
-"""Tokens of the answer that there is room for at first; doubled whenever it is full, until room
-for `_MOST_ROOM` more is made at a time."""
-_MOST_ROOM = 256
+"""Tokens of the answer that there is room for at first; doubled whenever it is full."""
+_MOST_ADDED = 256
+"""Tokens of room that are added at most."""
 
 
-def in_layout(keys: Tensor) -> Tensor:
-    """Copy keys (..., head size, tokens) into the layout whose products are fastest on a processor.
+def laid_out_keys(keys: Tensor) -> Tensor:
+    """Copy keys (..., head size, tokens) into the layout whose products are fastest.
 
-    In bf16 the numbers of a token are neighbours in memory; in fp32, those of a dimension.
+    That is with the numbers of a dimension as neighbours in memory; for bf16 on a processor, those
+    of a token.
     """
-    return keys.mT.contiguous().mT if keys.dtype == torch.bfloat16 else keys.contiguous()
+    by_token = _is_bf16_on_processor(keys.dtype, keys.device)
+    return keys.mT.contiguous().mT if by_token else keys.contiguous()
+
+
+def zero_keys(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return zeros of a shape (..., head size, tokens) in the layout of `laid_out_keys`."""
+    if _is_bf16_on_processor(dtype, device):
+        *rows, size, tokens = shape
+        return torch.zeros((*rows, tokens, size), dtype=dtype, device=device).mT
+    return torch.zeros(shape, dtype=dtype, device=device)
+
+
+def _is_bf16_on_processor(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether oneDNN makes the products: it copies a matrix that is a part of a larger one."""
+    return dtype == torch.bfloat16 and device.type == "cpu"
 
 
 @dataclass(slots=True)
@@ -62,7 +78,7 @@ class SharedPrefix:
     def whole(self) -> SharedPrefix:
         """Return the part of it that is in whole blocks."""
         end = self.length - self.length % BLOCK
-        kv = [(in_layout(keys[..., :end]), values[:, :end]) for keys, values in self.kv]
+        kv = [(laid_out_keys(keys[..., :end]), values[:, :end]) for keys, values in self.kv]
         return SharedPrefix(self.first, self.last, kv)
 
 
@@ -133,10 +149,11 @@ class PrefixCache:
     def advance(self) -> None:
         """Make room for the keys and values of one more token."""
         if self._filled == self._room:
-            room = self._room + min(max(self._room, _FIRST_ROOM), _MOST_ROOM)
+            room = self._room + min(max(self._room, _FIRST_ROOM), _MOST_ADDED)
             grown: KeysValues = []
             for layer in range(len(self._keys)):
-                keys = in_layout(self._zeros(self.rows, self._heads, self._size, room))
+                shape = (self.rows, self._heads, self._size, room)
+                keys = zero_keys(shape, self._dtype, self._device)
                 values = self._zeros(self.rows, self._heads, room, self._size)
                 if self._answers:
                     old_keys, old_values = self._answers[layer]
@@ -152,7 +169,7 @@ class PrefixCache:
     def _zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, dtype=self._dtype, device=self._device)
 
-    def _sums(self, *shape: int) -> Tensor:
+    def _fp32_zeros(self, *shape: int) -> Tensor:
         return torch.zeros(shape, device=self._device)
 
     def attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
@@ -177,8 +194,8 @@ class PrefixCache:
         answer_keys[..., self._filled - 1] = keys
         answer_values[:, :, self._filled - 1] = values
         room, read, end = self._prefix_room, self._read, self._read + self._filled
-        # In bf16 a part of a matrix would be copied, so what is not filled is multiplied too.
-        width = self._filled if self._dtype == torch.float32 else self._room
+        # With oneDNN what is not filled is multiplied too, so that nothing is copied.
+        width = self._room if _is_bf16_on_processor(self._dtype, self._device) else self._filled
 
         query_grid = self._to_grid(queries)
         count, _, wide, _ = query_grid.shape
@@ -186,10 +203,10 @@ class PrefixCache:
         for prefix in self._prefixes:
             prefix_keys, _ = prefix.kv[layer]
             shared = query_grid[prefix.first : prefix.last].transpose(0, 1).reshape(heads, -1, size)
-            products = (shared @ prefix_keys).view(heads, -1, wide, prefix.length)
+            products = times(shared, prefix_keys).view(heads, -1, wide, prefix.length)
             scores[prefix.first : prefix.last, ..., : prefix.length] = products.transpose(0, 1)
-        scores[..., room:read] = query_grid @ self._keys[layer]
-        own_products = padded_rows(queries) @ answer_keys[..., :width]
+        scores[..., room:read] = times(query_grid, self._keys[layer])
+        own_products = times(padded_rows(queries), answer_keys[..., :width])
         scores[..., read:] = self._to_grid(own_products[:, :, :share])
         scores[..., end:] = float("-inf")
         if self._mask_from < read:
@@ -197,12 +214,12 @@ class PrefixCache:
             scores[..., self._mask_from : read].masked_fill_(self._mask, float("-inf"))
         weights = scores.softmax(-1, torch.float32).to(self._dtype)
 
-        attended = self._sums(count, heads, wide, size)
+        attended = self._fp32_zeros(count, heads, wide, size)
         for prefix in self._prefixes:
             _, prefix_values = prefix.kv[layer]
             part = weights[prefix.first : prefix.last, ..., : prefix.length].transpose(0, 1)
             part = part.reshape(heads, -1, prefix.length)
-            sums = self._sums(*part.shape[:2], size)
+            sums = self._fp32_zeros(*part.shape[:2], size)
             add_values(sums, part, blocks(prefix_values))
             sums = sums.view(heads, -1, wide, size).transpose(0, 1)
             attended[prefix.first : prefix.last] = sums
@@ -210,7 +227,7 @@ class PrefixCache:
         prompt_values = (block.flatten(0, 1) for block in self._values[layer])
         add_values(attended.flatten(0, 1), prompt_weights, prompt_values)
         own_weights = padded_rows(self._from_grid(weights[..., read:], share))
-        own = (own_weights @ answer_values[:, :, :width])[:, :, :share].float()
+        own = times(own_weights, answer_values[:, :, :width])[:, :, :share].float()
         return (own + self._from_grid(attended, share))[:, :, :asked]
 
     def _to_grid(self, tensor: Tensor) -> Tensor:
@@ -253,9 +270,10 @@ class PrefixCache:
             kept = torch.tensor(remaining, device=self._device)
             self._lengths = [self._lengths[prompt] for prompt in remaining]
             longest = padded_tokens(max(self._lengths))
-            self._keys = [in_layout(keys[kept, ..., :longest]) for keys in self._keys]
+            self._keys = [laid_out_keys(keys[kept, ..., :longest]) for keys in self._keys]
             self._values = [
-                _in_blocks(torch.cat(values, 2)[kept, :, :longest]) for values in self._values
+                _in_blocks(torch.cat([block[kept] for block in values], 2)[:, :, :longest])
+                for values in self._values
             ]
             for prefix in self._prefixes:
                 prefix.first, prefix.last = (
@@ -267,5 +285,6 @@ class PrefixCache:
 
 
 def _in_blocks(values: Tensor) -> list[Tensor]:
-    """Cut values (..., tokens, size) into blocks, each in memory of its own: bf16 is faster so."""
-    return [block.contiguous() for block in blocks(values)]
+    """Cut values (..., tokens, size) into blocks; for oneDNN, each in memory of its own."""
+    apart = _is_bf16_on_processor(values.dtype, values.device)
+    return [block.contiguous() if apart else block for block in blocks(values)]

@@ -1,13 +1,15 @@
 """What makes a completion equal to the bit in every batch, on a processor.
 
 A floating-point sum depends on the order of its terms. Libraries choose that order by the shapes of
-the matrices, and those depend on who shares a batch. Three rules keep the order the same:
+the matrices, and those depend on who shares a batch. Four rules keep the order the same:
 
 * The rows of a product are padded to a multiple of `ROWS`: fewer are computed by another routine,
   and so is what is left over when several threads share the rows.
 * Prompts are padded to a multiple of `LANES` tokens: so many numbers are added up side by side.
 * A sum over the tokens of a text is made in blocks of `BLOCK` tokens. A prefix that prompts share
   is read once up to a multiple of `LANES`; of its sums whole blocks are shared.
+
+* A product in bf16 has more than `_SMALL` multiplications: torch makes smaller ones by itself.
 
 What is padded is zero, or has no weight; it changes no sum. `test_generation.py` compares batches,
 and decision 135 says what was measured and where this does not hold.
@@ -24,6 +26,8 @@ from torch.nn import functional
 ROWS = 4
 LANES = 16
 BLOCK = 128
+_SMALL = 16**3
+"""Up to so many multiplications torch does not call oneDNN for a product in bf16."""
 
 
 def padded_tokens(tokens: int) -> int:
@@ -55,8 +59,17 @@ def padded_rows(rows: Tensor) -> Tensor:
 def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return rows @ weight + bias, shape (..., out), of rows (..., in) and a weight (in, out)."""
     matrix = rows.reshape(-1, rows.shape[-1])
-    products = (padded_rows(matrix) @ weight)[: len(matrix)].view(*rows.shape[:-1], -1)
+    products = times(padded_rows(matrix), weight)[: len(matrix)].view(*rows.shape[:-1], -1)
     return products if bias is None else products + bias
+
+
+def times(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Return rows @ matrix, shape (..., m, n), of (..., m, k) and (..., k, n); m is padded."""
+    m, k, n = *rows.shape[-2:], matrix.shape[-1]
+    fewest = _SMALL // (k * n) + 1
+    if m >= fewest or rows.dtype != torch.bfloat16 or rows.device.type != "cpu":
+        return rows @ matrix
+    return (functional.pad(rows, (0, 0, 0, fewest - m)) @ matrix)[..., :m, :]
 
 
 def blocks(values: Tensor) -> tuple[Tensor, ...]:
@@ -76,8 +89,9 @@ def add_values(sums: Tensor, weights: Tensor, values: Iterable[Tensor]) -> None:
     at = 0
     for block in values:
         part = weights[..., at : at + block.shape[1]]
+        # `baddbmm` takes one format; a product in bf16 is added up in fp32.
         if block.dtype == sums.dtype:
             sums.baddbmm_(part, block)
         else:
-            sums += part @ block
+            sums += times(part, block)
         at += block.shape[1]

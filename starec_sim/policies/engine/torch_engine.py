@@ -21,7 +21,13 @@ from starec_sim.policies.engine.decoder_weights import read_weights
 from starec_sim.policies.engine.out_of_memory import halve_on_out_of_memory
 from starec_sim.policies.engine.partial_completion import PartialCompletion
 from starec_sim.policies.engine.precision import bf16_is_faster
-from starec_sim.policies.engine.prefix_cache import KeysValues, PrefixCache, SharedPrefix, in_layout
+from starec_sim.policies.engine.prefix_cache import (
+    KeysValues,
+    PrefixCache,
+    SharedPrefix,
+    laid_out_keys,
+    zero_keys,
+)
 from starec_sim.policies.engine.protocol import Completion, NobodyWaitsError, Request
 from starec_sim.policies.engine.same_in_any_batch import BLOCK, padded_tokens, whole_lanes
 from starec_sim.policies.engine.sampling import TokenSampler
@@ -65,7 +71,9 @@ class TorchEngine:
 
     def load(self, model: PreTrainedModel, version: str) -> None:
         """See `Engine.load`."""
-        cache = self._dtype if bf16_is_faster(self._device.type) else torch.float32
+        cache = self._dtype
+        if cache == torch.bfloat16 and not bf16_is_faster(self._device.type):
+            cache = torch.float32
         self._decoder = Decoder(read_weights(model, self._dtype, self._device), cache)
         self._prefixes: OrderedDict[Ids, KeysValues] = OrderedDict()
         """Keys and values by the tokens of the prefix; the last used one is last."""
@@ -107,11 +115,11 @@ class TorchEngine:
         rests = [skip % BLOCK for skip in shared]
         lengths = [len(part) + rest for part, rest in zip(own, rests, strict=True)]
         weights, longest = self._decoder.weights, padded_tokens(max(lengths))
-        heads, size = weights.kv_heads, weights.head_size
+        heads, size, dtype = weights.kv_heads, weights.head_size, self._decoder.cache_dtype
         # Zeros: the padding gets no weight in the attention, but has to be a number.
         cache: KeysValues = [
             (
-                in_layout(self._zeros(len(prompts), heads, size, longest)),
+                zero_keys((len(prompts), heads, size, longest), dtype, self._device),
                 self._zeros(len(prompts), heads, longest, size),
             )
             for _ in weights.layers
@@ -168,7 +176,7 @@ class TorchEngine:
             nearest = wanted
             ids = torch.tensor([wanted], device=self._device)
             _, kv = self._decoder.read(ids, torch.tensor([0], device=self._device), None, check)
-            self._prefixes[wanted] = [(in_layout(k[0]), v[0].contiguous()) for k, v in kv]
+            self._prefixes[wanted] = [(laid_out_keys(k[0]), v[0].contiguous()) for k, v in kv]
             if len(self._prefixes) > _PREFIXES_KEPT:
                 self._prefixes.popitem(last=False)
         if not nearest:

@@ -201,3 +201,19 @@ def test_an_interval_outside_of_the_range_is_none():
     assert "corrected.mean" in held.clipped and "corrected.low" not in held.clipped
     (note, end) = calibration_notes({"watch rate": held})
     assert "corrected (estimate)" in note and "all of it lies outside" in end
+
+
+def test_seeds_in_which_few_users_have_a_value_have_an_interval_that_holds_the_truth():
+    rng, held, repeats = np.random.default_rng(13), 0, 400
+    for _ in range(repeats):
+        samples, truths = [], []
+        for seed in range(5):
+            cheap = np.where(rng.random(SIZE) < 0.2, rng.normal(size=SIZE), np.nan)
+            costly = 0.7 * cheap + 0.5 * rng.normal(size=SIZE)
+            some = rng.choice(SIZE, 20, replace=False)
+            samples.append(CalibrationSample(cheap, cheap[some], costly[some], seed))
+            if samples[-1].users:
+                truths.append(np.nanmean(cheap) - np.nanmean(costly))
+        bias = calibrated(samples).bias
+        held += bias.low <= np.mean(truths) <= bias.high
+    assert 0.93 < held / repeats < 0.99, held / repeats

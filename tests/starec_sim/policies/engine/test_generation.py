@@ -4,11 +4,12 @@ import asyncio
 import random
 import threading
 
+import numpy as np
 import pytest
 import torch
 
 from starec_sim.errors import PolicyError
-from starec_sim.policies.engine import Request, Sampling
+from starec_sim.policies.engine import Request, Sampling, prefix_cache
 from starec_sim.policies.engine.batcher import Batcher
 from starec_sim.policies.engine.decoder_weights import unsupported
 from starec_sim.policies.engine.hf_engine import HFEngine
@@ -153,7 +154,7 @@ def mixed_requests():
         Request(
             prompt,
             Sampling(
-                max_tokens=draw.choice([3, 20, 70]),
+                max_tokens=draw.choice([3, 20, 140]),
                 temperature=draw.choice([0.0, 0.5, 1.0]),
                 top_p=draw.choice([1.0, 0.9]),
                 seed=at,
@@ -179,6 +180,29 @@ def test_a_completion_is_equal_to_the_bit_in_every_batch(build_model, name, dtyp
             some = order[start : start + size]
             answers = engine.generate([requests[at] for at in some])
             assert answers == [together[at] for at in some], f"batches of {size}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_a_cache_without_blocks_as_on_a_graphics_card_gives_the_same(
+    build_model, monkeypatch, dtype
+):
+    family, changes = MODELS["qwen3, tied, 2 key heads"]
+    model, requests = build_model(family, **changes), mixed_requests()
+    here = TorchEngine(model, "tiny", dtype).generate(requests)
+    monkeypatch.setattr(prefix_cache, "blocks", lambda values: (values,))
+    monkeypatch.setattr(prefix_cache, "_is_bf16_on_processor", lambda dtype, device: False)
+    there = TorchEngine(model, "tiny", dtype).generate(requests)
+    near = 1e-5 if dtype is torch.float32 else 0.1
+    for one, other in zip(here, there, strict=True):
+        if dtype is torch.float32:
+            assert one.ids == other.ids
+        # In bf16 another token may be drawn; until then the figures are near.
+        same = next(
+            (n for n, (a, b) in enumerate(zip(one.ids, other.ids, strict=False)) if a != b),
+            len(one.ids),
+        )
+        assert np.allclose(one.logprobs[:same], other.logprobs[:same], atol=near)
 
 
 @pytest.mark.slow
