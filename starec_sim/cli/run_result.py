@@ -47,7 +47,7 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     print_report(result.report)
     print_kinds(result.report)
     with reading(result.folder) as reader:
-        print_level(console(), reader.level)
+        print_level(console(), reader.level, reader.level_words)
     print_ledger(result.ledger)
     print_effects(of_fork)
     print_estimate_errors(result)

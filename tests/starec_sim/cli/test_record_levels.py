@@ -1,10 +1,17 @@
 """Commands on runs that were recorded with `record: decisions` or `metrics`."""
 
+import re
+import shutil
+
 import pytest
 
 from starec_sim import runner
 from starec_sim.errors import ConfigError
 from starec_sim.experiment import Experiment, PolicySpecs, read_experiment
+from starec_sim.runs import compaction
+from starec_sim.runs.chunk_views import NOT_RECORDED
+from starec_sim.runs.reader import reading
+from starec_sim.traces.overview import read_overview
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +92,44 @@ def test_a_run_with_decisions_knows_how_long_quick_calls_took(runs):
     entries = runs["decisions"].ledger.entries
     assert entries
     assert all(entry.seconds > 0 for entry in entries)
+
+
+def test_what_a_compacted_run_lacks_is_said_to_be_compacted(runs, starec, tmp_path):
+    run = shutil.copytree(runs["everything"].folder, tmp_path / "run")
+    assert starec("compact", run, "--yes").status == 0
+    commands = [
+        ("show", run),
+        ("why", run, "u1", "1"),
+        ("search", run, "drama"),
+        ("scan", run),
+        ("replay", run),
+        ("sql", run, "SELECT DISTINCT answer FROM turns"),
+    ]
+    for command in commands:
+        shown = starec(*command, width=200)
+        said = " ".join((shown.out + shown.err).split())
+        assert re.search("compacted to `?decisions", said), (command, said)
+        assert "record: decisions" not in said, command
+    with reading(run) as reader:
+        of = read_overview(run, reader).run
+    assert (of.record, of.compacted) == ("decisions", True)
+    assert starec("compact", run, "--to", "metrics", "--yes").status == 0
+    for command in (("show", run), ("why", run, "u1", "1")):
+        shown = starec(*command, width=200)
+        said = " ".join((shown.out + shown.err).split())
+        assert re.search("compacted to `?metrics", said), (command, said)
+
+
+def test_a_run_that_was_compacted_by_an_older_version_reads_as_before(
+    runs, starec, tmp_path, monkeypatch
+):
+    run = shutil.copytree(runs["everything"].folder, tmp_path / "run")
+    with monkeypatch.context() as older:
+        older.setattr(compaction, "write_compacted", lambda db, level: None)
+        older.setattr(compaction, "COMPACTED", NOT_RECORDED)
+        assert starec("compact", run, "--yes").status == 0
+    why = starec("why", run, "u1", "1", width=200)
+    assert "the run was recorded with record: decisions" in " ".join(why.out.split())
 
 
 def test_a_run_with_metrics_suggests_no_command_that_needs_steps(tmp_path, monkeypatch, starec):
