@@ -129,6 +129,10 @@ class PolicyWarning(UserWarning):
     """A policy asks its endpoint in another way than its settings say; the text says how."""
 
 
+class WorkerWarning(UserWarning):
+    """A worker was lost and is replaced; results do not change. The text says what is repeated."""
+
+
 def os_hint(error: OSError) -> str:
     """Return what to do about an error of the operating system; empty if it says enough itself."""
     code = error.errno

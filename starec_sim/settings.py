@@ -235,6 +235,8 @@ def explain(error: ValidationError, model: type[BaseModel], at: str) -> ConfigEr
         elif kind in ("string_type", "invalid_key") and loc[-1] in ("[key]", str(value)):
             key = key.removesuffix(".[key]")
             findings.append(f'{key}: a key must be text; write "{value}" with its quotes')
+        elif kind == "path_type":
+            findings.append(f"{key}: must be a path, got {_shown(value)}")
         elif kind in ("dict_type", "model_type", "model_attributes_type", "mapping_type"):
             findings.append(f"{key}: must hold keys and values, got {_shown(value)}")
         else:

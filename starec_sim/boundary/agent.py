@@ -87,15 +87,26 @@ class CheckedAgent:
 
     @property
     def plays_cohorts(self) -> bool:
-        """Whether the agent can play the visits of many users together.
+        """Whether the agent can play the visits of many users together."""
+        return not self.why_one_by_one
+
+    @property
+    def why_one_by_one(self) -> str:
+        """Why the agent cannot play the visits of many users together; empty if it can.
 
         A class with a `visit` of its own that inherits `visits` cannot: it would not be asked.
         """
         if not isinstance(self.plugin, CohortAgent):
-            return False
+            return f"{self.label} has no method `visits`"
         kinds = type(self.plugin).__mro__
         own = next((kind for kind in kinds if {"visit", "visits"} & vars(kind).keys()), None)
-        return own is None or "visits" in vars(own)
+        if own is None or "visits" in vars(own):
+            return ""
+        other = next(kind for kind in kinds if "visits" in vars(kind))
+        return (
+            f"{self.label}: the class {own.__name__} changes `visit` and inherits `visits` from "
+            f"{other.__name__}, which does not call that `visit`"
+        )
 
     async def visits(
         self, calls: Sequence[Call], failed: Callable[[Call, StarecError], None]

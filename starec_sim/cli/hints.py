@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from starec_sim.errors import ContractWarning, DataWarning, DeprecatedKeyWarning, PolicyWarning
+from starec_sim.errors import (
+    ContractWarning,
+    DataWarning,
+    DeprecatedKeyWarning,
+    PolicyWarning,
+    WorkerWarning,
+)
 from starec_sim.visible_text import visible
 
 _WORD = {
@@ -16,6 +22,7 @@ _WORD = {
     DataWarning: "note",
     PolicyWarning: "note",
     ContractWarning: "warning",
+    WorkerWarning: "warning",
 }
 """What begins the line of a warning."""
 

@@ -34,7 +34,10 @@ def resume(
     ] = None,
     executor: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What plays the visits, if it should change: cohort."),
+        typer.Option(
+            metavar="NAME",
+            help="What plays the visits, if it should change: per_user, cohort, processes or ray.",
+        ),
     ] = None,
     budget: BudgetChanges = None,
     trust: Trust = False,

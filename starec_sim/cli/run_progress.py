@@ -103,7 +103,12 @@ class RunProgress(LiveProgress):
             )
 
     def print_next_commands(
-        self, folder: Path, digest: str, plot: Path | None, visit: tuple[str, int] | None
+        self,
+        folder: Path,
+        digest: str,
+        plot: Path | None,
+        visit: tuple[str, int] | None,
+        prompts: bool,
     ) -> None:
         """Print digest and plot of a finished run, and commands that show more of it.
 
@@ -113,11 +118,14 @@ class RunProgress(LiveProgress):
             plot: The file of the plot; None if there is none.
             visit: The id of the user whose steps commands show, and a round, from 1, in which she
                 visits; None if no steps are on record.
+            prompts: Whether prompts and answers are on record.
         """
         here, manifest = shlex.quote(str(folder)), read_manifest(folder)
         if self._series:
+            earlier = (manifest.counts or {}).get("steps", 0) - self._steps
+            before = f", and {earlier:,} before" if earlier > 0 else ""
             self.message(
-                f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s"
+                f"\n{self._steps:,} user-steps in {time.monotonic() - self._started:.0f} s{before}"
             )
         else:
             self.message("\nThere was nothing left to do.")
@@ -131,9 +139,12 @@ class RunProgress(LiveProgress):
         ]
         if visit is not None:
             user, round = shlex.quote(visit[0]), visit[1]
+            saw, why = "what one user saw, thought and did", "why she did it, one step in full"
+            if not prompts:
+                saw, why = "what one user saw and did", "one step, without prompt and answer"
             commands[1:1] = [
-                (f"show {here} --user {user}", "what one user saw, thought and did"),
-                (f"why {here} {user} {round}", "why she did it, one step in full"),
+                (f"show {here} --user {user}", saw),
+                (f"why {here} {user} {round}", why),
             ]
         if manifest.replay_of is None and manifest.fork_of is None:  # they have these seeds only
             again = f"run {here}/config.yaml --set seed={max(manifest.seeds) + 1}"

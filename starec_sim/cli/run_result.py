@@ -47,16 +47,16 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     print_report(result.report)
     print_kinds(result.report)
     with reading(result.folder) as reader:
-        print_level(console(), reader.level)
+        print_level(console(), reader.level, reader.level_words)
         print_left_out(console(), reader.trials())
     print_ledger(result.ledger)
     print_effects(of_fork)
     print_estimate_errors(result)
     with reading(result.folder) as reader:
-        visit = _shown_visit(reader)
+        visit, prompts = _shown_visit(reader), reader.level == "everything"
     if result.replayed is not None:
         progress.print_replay_comparison(result.digest, result.replayed)
-    progress.print_next_commands(result.folder, result.digest, plot, visit)
+    progress.print_next_commands(result.folder, result.digest, plot, visit, prompts)
     return None
 
 
@@ -83,5 +83,5 @@ def _plot(result: RunResult, progress: RunProgress) -> Path | None:
         path.unlink(missing_ok=True)  # a link that somebody put there is not followed
         return path if plot_report(result.report, result.folder.name, path) else None
     except OSError as error:  # the run is finished and its metrics are written
-        progress.message(f"\nNo plot was written: {error}")
+        progress.message(f"\nNo plot was written to {path}: {error.strerror or error}")
         return None

@@ -38,6 +38,7 @@ class RunView(NamedTuple):
     report: RunReport
     ledger: Ledger
     level: RecordLevel
+    level_words: str
     slowest: Sequence[tuple[str, int, int]]
     """(user, steps, slow steps) of the users with the most slow steps in the first trial."""
 
@@ -71,6 +72,7 @@ def read_view(folder: Path, reader: Reader) -> RunView:
         run_summary(folder, experiment.report.last_rounds, experiment.report.metrics).report,
         read_ledger(reader.db),
         reader.level,
+        reader.level_words,
         reader.most_slow_steps(trials[0], _SLOWEST) if trials else (),
     )
 
@@ -89,7 +91,7 @@ def print_run(view: RunView, explain: bool) -> None:
     _print_trials(out, view.trials, view.rounds)
     print_report(view.report, explain)
     print_kinds(view.report)
-    print_level(out, view.level)
+    print_level(out, view.level, view.level_words)
     print_ledger(view.ledger)
     here = shlex.quote(str(view.folder))
     if view.slowest:
@@ -103,16 +105,16 @@ def print_run(view: RunView, explain: bool) -> None:
         out.print(f"\nGo on with\n\n    {command}", soft_wrap=True)
 
 
-def print_level(out: Console, level: RecordLevel) -> None:
+def print_level(out: Console, level: RecordLevel, words: str) -> None:
     """Say what figures are of, and what is missing, where not everything is recorded."""
     if level == "metrics":
         out.print(
-            "\nrecord: metrics: these are means of rounds; users and their kinds, steps and calls "
+            f"\n{words}: these are means of rounds; users and their kinds, steps and calls "
             "are not on record",
             soft_wrap=True,
         )
     elif level == "decisions":
-        out.print("\nrecord: decisions: prompts and answers are not on record")
+        out.print(f"\n{words}: prompts and answers are not on record")
 
 
 def print_left_out(out: Console, trials: Sequence[RecordedTrial]) -> None:

@@ -49,6 +49,7 @@ def search(options: SearchOptions) -> Answer:
     """
     from starec_sim.cli.work_progress import work_progress
     from starec_sim.runs import folder
+    from starec_sim.runs.levels import level_words
     from starec_sim.runs.reader import reading
     from starec_sim.traces import search as traces
     from starec_sim.traces.values import as_json
@@ -67,7 +68,8 @@ def search(options: SearchOptions) -> Answer:
         _print(found)
     if found.record == "decisions":
         typer.echo(
-            "record: decisions: only summaries are searched; prompts and answers are not on record",
+            f"{level_words(found.record, found.compacted)}: only summaries are searched; "
+            "prompts and answers are not on record",
             err=True,
         )
     if not found.total and not options.fts:

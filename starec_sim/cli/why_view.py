@@ -28,7 +28,6 @@ from starec_sim.cli.trace_view import (
     stars,
 )
 from starec_sim.cli.visible_console import console
-from starec_sim.runs.chunk_views import NOT_RECORDED
 from starec_sim.tasks import FEED
 from starec_sim.traces.commands import why_command
 from starec_sim.traces.step_page import SlatePlace, StepPage
@@ -209,8 +208,8 @@ def _print_memory(out: Console, page: StepPage, prompts: bool) -> None:
         print_text(out, "recalled", Text("\n").join(one_line(line, room) for line in like))
     shown = list(before.shown) if prompts else _latest(before.shown)
     lines = Text("\n").join(one_line(line, room) for line in shown)
-    unrecorded = any(not turn.recorded for turn in page.turns)
-    none = NOT_RECORDED if unrecorded else "no experience"
+    unrecorded = (turn.completion for turn in page.turns if not turn.recorded)
+    none = next(unrecorded, "no experience")
     print_text(out, "in prompt", lines or Text(none, "dim"))
 
 

@@ -27,10 +27,11 @@ class Cohort:
 
     async def play(self, round: RoundToPlay) -> list[Visit | StarecError]:
         """Play a round; see `Executor`. An agent that plays no cohorts is played per user."""
-        if not round.agent.plays_cohorts:
+        if reason := round.agent.why_one_by_one:
             warnings.warn(
-                f"executor: cohort, but {round.agent.label} has no method `visits` beside its "
-                "`visit`; its visits are played one by one (executor: per_user)",
+                f"executor: cohort, but {reason}. Visits are played one by one, which is slower "
+                "and gives the same results; write `visits` in that class (starec_sim.agent."
+                "CohortAgent), or set executor: per_user",
                 ContractWarning,
                 stacklevel=2,
             )

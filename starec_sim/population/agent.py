@@ -53,15 +53,14 @@ class PopulationAgent(CheckedAgent):
 
     @property
     def label(self) -> str:
-        """The agents that do not play cohorts, or all of them, for messages."""
-        agents = self.agents.values()
-        one_by_one = [agent for agent in agents if not agent.plays_cohorts]
-        return ", ".join(dict.fromkeys(agent.label for agent in one_by_one or agents))
+        """All agents, for messages."""
+        return ", ".join(dict.fromkeys(agent.label for agent in self.agents.values()))
 
     @property
-    def plays_cohorts(self) -> bool:
-        """Whether the agents of all kinds do."""
-        return all(agent.plays_cohorts for agent in self.agents.values())
+    def why_one_by_one(self) -> str:
+        """Why agents of some kinds do not play cohorts; empty if those of all kinds do."""
+        reasons = (agent.why_one_by_one for agent in self.agents.values())
+        return "; ".join(dict.fromkeys(filter(None, reasons)))
 
     async def visits(
         self, calls: Sequence[Call], failed: Callable[[Call, StarecError], None]

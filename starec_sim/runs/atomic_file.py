@@ -22,7 +22,9 @@ def write_atomically(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # a write names no file
+            error.filename = str(path)
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise

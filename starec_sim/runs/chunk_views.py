@@ -14,6 +14,7 @@ from functools import lru_cache
 from starec_sim.runs import codec
 from starec_sim.runs.chunks import StepRows, VisitColumns, chunk_column
 from starec_sim.runs.facts import VisitFacts
+from starec_sim.runs.levels import is_compacted
 from starec_sim.runs.schema import LEDGER, has_chunks
 from starec_sim.runs.text_hash import text_hash
 
@@ -21,6 +22,8 @@ _CHUNKS_KEPT = 16
 """Chunks that stay decompressed: a few megabytes each."""
 NOT_RECORDED = "[not on record: the run was recorded with record: decisions]"
 """Stands in the place of answers."""
+COMPACTED = "[not on record: the run was compacted to decisions]"
+"""Stands there after a compaction."""
 
 _OF_USER = (
     "FROM main.chunks c CROSS JOIN main.users u "
@@ -56,7 +59,7 @@ _VISIT_FACTS = (
 )
 VIEWS = {
     "steps": _STEPS,
-    "turns": _TURNS.replace("{hash}", text_hash(NOT_RECORDED).hex()),
+    "turns": _TURNS,
     "visits": _VISITS,
     "visit_facts": _VISIT_FACTS,
 }
@@ -83,7 +86,9 @@ def add_views(
         db.create_function(name, 2, function, deterministic=True)
     # The schema of the file is ours, and so are the views: they may call the functions.
     db.execute("PRAGMA trusted_schema = ON")
-    for name, select in VIEWS.items():
+    missing = COMPACTED if is_compacted(source or db) else NOT_RECORDED
+    for name, view in VIEWS.items():
+        select = view.replace("{hash}", text_hash(missing).hex())
         db.execute(f"CREATE TEMP VIEW {prefix}{name} AS {select}")
     if not prefix:
         db.execute(f"CREATE TEMP VIEW ledger AS {LEDGER}")

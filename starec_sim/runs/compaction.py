@@ -22,11 +22,11 @@ import numpy as np
 from starec_sim.errors import RunError, os_hint
 from starec_sim.runs import codec
 from starec_sim.runs.atomic_file import flush_folder
-from starec_sim.runs.chunk_views import NOT_RECORDED
+from starec_sim.runs.chunk_views import COMPACTED
 from starec_sim.runs.chunks import ChunkWriter, StepColumns
 from starec_sim.runs.facts import StepParts, count_visit
 from starec_sim.runs.folder import SUMMARY
-from starec_sim.runs.levels import LEVELS, RecordLevel
+from starec_sim.runs.levels import LEVELS, RecordLevel, write_compacted
 from starec_sim.runs.lock import locked
 from starec_sim.runs.manifest import Manifest, stored_manifest
 from starec_sim.runs.queries import FIGURES
@@ -166,6 +166,7 @@ def _write(folder: Path, part: Path, level: RecordLevel) -> None:
     with reading(folder) as reader:
         words = load_dictionary(reader.db).as_bytes().decode(errors="ignore")
         with closing(Store(part, [words], level)) as store, store.transaction():
+            write_compacted(store.db, level)
             for table in _COPIED:
                 _copy(reader.db, store.db, table)
             texts = Texts(reader.db)
@@ -185,7 +186,7 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str) ->
 
 def _write_chunks(reader: Reader, store: Store, texts: Texts) -> None:
     """Write the steps of all rounds in chunks."""
-    store.text(NOT_RECORDED)
+    store.text(COMPACTED)
     rounds = reader.db.execute("SELECT trial, round FROM rounds ORDER BY trial, round").fetchall()
     for trial, round in rounds:
         _write_round(reader.db, store, texts, trial, round)

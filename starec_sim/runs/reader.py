@@ -11,7 +11,7 @@ from starec_sim.errors import RunError, did_you_mean
 from starec_sim.runs import codec
 from starec_sim.runs.chunk_sums import most_slow
 from starec_sim.runs.facts import StepFacts, step_facts
-from starec_sim.runs.levels import RecordLevel, read_level, require_level
+from starec_sim.runs.levels import RecordLevel, is_compacted, level_words, read_level, require_level
 from starec_sim.runs.open_record import read_only
 from starec_sim.runs.record_errors import readable_errors
 from starec_sim.runs.schema import FILE
@@ -116,6 +116,8 @@ class Reader:
             with readable_errors(self.path):
                 self.level: RecordLevel = read_level(self.db)
                 """How much the run keeps of what happened."""
+                self.compacted = is_compacted(self.db)
+                """Whether it was recorded with more, and compacted."""
                 self._texts = Texts(self.db)
         except BaseException:
             self.db.close()
@@ -124,6 +126,11 @@ class Reader:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+    @property
+    def level_words(self) -> str:
+        """How the run came to its level, e.g. `record: decisions` or `compacted to decisions`."""
+        return level_words(self.level, self.compacted)
 
     def require(self, needed: RecordLevel, what: str) -> None:
         """Raise an error unless enough is recorded for something, e.g. for `starec why`."""

@@ -25,7 +25,6 @@ _MACHINE = (
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
 )
 """Errors of SQLite that come from the machine and not from the file."""
@@ -40,6 +39,11 @@ def readable_errors(path: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
         if code == sqlite3.SQLITE_INTERRUPT:
             raise damaged(path, "reading it takes too long") from error
+        if code & 0xFF == sqlite3.SQLITE_FULL:
+            raise RunError(
+                f"the disk is full: nothing more can be written to {path}",
+                hint="make room on that disk",
+            ) from error
         if code & 0xFF in _MACHINE:  # the upper bits say more
             raise RunError(
                 f"{path} cannot be used: {error}",

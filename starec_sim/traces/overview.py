@@ -49,6 +49,8 @@ class RunFacts:
     """Why it paused or failed."""
     record: str
     """How much is on record: `everything`, `decisions` or `metrics`."""
+    compacted: bool
+    """Whether more was recorded, and the run compacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def _run_facts(
         users=reader.count_users(trials[0]) if trials else 0,
         note=manifest.problem,
         record=reader.level,
+        compacted=reader.compacted,
     )
 
 

@@ -101,7 +101,7 @@ def scan(reader: Reader, rules: Sequence[Rule], at: str = "rules") -> ScanResult
 def _note(reader: Reader, rule: Rule) -> str:
     """Return why a rule finds nothing, if the record does not keep what it looks at."""
     if rule.kind == "same-answer" and reader.level != "everything":
-        return f"not checked: `record: {reader.level}` keeps no answers"
+        return f"not checked: the record keeps no answers ({reader.level_words})"
     return ""
 
 

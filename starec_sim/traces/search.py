@@ -65,6 +65,8 @@ class SearchResult:
     hits: tuple[Hit, ...]
     record: RecordLevel
     """`decisions`: prompts and answers are not on record, and only summaries were searched."""
+    compacted: bool
+    """Whether more was recorded, and the run compacted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,9 @@ def search(reader: Reader, query: Query) -> SearchResult:
         total, found = index.find(match, filters, query.limit)
     texts, by_number = Texts(reader.db), {trial.number: trial for trial in trials}
     hits = tuple(_hit(reader, by_number, texts, each, query.words) for each in found)
-    return SearchResult(query.words, total, total >= MOST_COUNTED, hits, reader.level)
+    return SearchResult(
+        query.words, total, total >= MOST_COUNTED, hits, reader.level, reader.compacted
+    )
 
 
 def quoted(words: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 from starec_sim.answers import label, read_prompt, thought
 from starec_sim.errors import RunError
 from starec_sim.runs.attempts import own_turns
-from starec_sim.runs.chunk_views import NOT_RECORDED
+from starec_sim.runs.chunk_views import COMPACTED, NOT_RECORDED
 from starec_sim.runs.facts import StepFacts
 from starec_sim.runs.reader import Reader, RecordedStep, RecordedTrial
 from starec_sim.runs.record_errors import damaged
@@ -348,7 +348,7 @@ def _turn(turn: Turn) -> TurnPage:
         failure=turn.failure,
         error=turn.error,
         tokens=None if turn.tokens is None else _tokens(turn.tokens),
-        recorded=turn.completion != NOT_RECORDED,
+        recorded=turn.completion not in (NOT_RECORDED, COMPACTED),
     )
 
 

@@ -70,6 +70,7 @@ def make_bundle(folder: Path, wanted: Sequence[str] = (), most: int = MAX_BYTES)
         RunError: There is no such user, the run is damaged, or not even its overview fits.
     """
     with reading(folder) as reader:
+        reader.require("decisions", "`starec view --bundle`")
         trials = [trial for trial in reader.trials() if trial.rounds]
         for user in wanted:
             reader.user(reader.trial(None, None), user)  # raises if there is no such user

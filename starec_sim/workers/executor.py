@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from starec_sim.agent import Policies
-from starec_sim.errors import ContractError, PausedError, StarecError
+from starec_sim.errors import ContractError, PausedError, StarecError, WorkerWarning
 from starec_sim.executors.drain import drained, draining
 from starec_sim.executors.executor import RoundToPlay
 from starec_sim.policies.gateway import GatewayResources
@@ -37,6 +38,8 @@ IN_HAND = 2
 """Shards that a worker has at once: while it ends one, it plays the next."""
 _LOSSES = 2
 """Workers that one shard may lose before the run pauses: its visits may be what kills them."""
+_NAMED = 8
+"""Users that a message names."""
 
 
 class TrialPart(NamedTuple):
@@ -136,12 +139,12 @@ class _PlayedRound:
 
     async def play(self) -> list[Visit | StarecError]:
         """Play all shards, and return the visits in order of user."""
-        used = min(self._workers, len(self._shards))
         # A cluster may have become smaller: the others would hold the cores that these need.
-        await self._pool.keep(used)
+        await self._pool.keep(self._workers)
+        used = self._pool.numbers(self._workers)[: len(self._shards)]
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(used):
+                for number in used:
                     group.create_task(self._work(number))
         except BaseExceptionGroup as failures:
             first = failures.exceptions[0]
@@ -185,12 +188,15 @@ class _PlayedRound:
                 place = await self._pool.lose(number)
                 if not in_hand:
                     self._lost_idle[number] += 1
-                self._give_back(in_hand, place, lost)
+                self._give_back(in_hand, f"a worker ({place}) {lost} in round {self._round}")
                 if self._lost_idle[number] >= _LOSSES:
-                    raise _repeatedly_lost(place, lost, "before it played anything") from None
+                    raise _repeatedly_lost(
+                        f"a worker ({place}) {lost} before it played anything in round "
+                        f"{self._round}"
+                    ) from None
 
-    def _give_back(self, in_hand: set[int], place: str, lost: WorkerLost) -> None:
-        """Let the shards of a lost worker be played by another.
+    def _give_back(self, in_hand: set[int], lost: str) -> None:
+        """Let the shards of a lost worker be played by another, and say so.
 
         Raises:
             PausedError: One of them has lost its second worker.
@@ -201,11 +207,25 @@ class _PlayedRound:
         self._changed.set()
         again = [shard for shard in sorted(in_hand) if self._losses[shard] >= _LOSSES]
         if again:
-            first, last = self._shards[again[0]][0], self._shards[again[-1]][-1]
-            round = self._begin.round + 1
-            raise _repeatedly_lost(
-                place, lost, f"in round {round}, while it played users in rows {first} to {last}"
-            )
+            raise _repeatedly_lost(f"{lost}, while it played {self._named(again)}")
+        visits = (
+            f"the visits of {self._named(sorted(in_hand))} are played again; answers that arrived "
+            "are not asked for again"
+            if in_hand
+            else "it played no visit"
+        )
+        warnings.warn(f"{lost} and is replaced; {visits}", WorkerWarning, stacklevel=2)
+
+    def _named(self, shards: Sequence[int]) -> str:
+        """Return how many users shards have, and the ids of the first."""
+        users = [user for shard in shards for user in self._shards[shard]]
+        ids = [self._to_play.call(user).person.id for user in users[:_NAMED]]
+        more = ", …" if len(users) > _NAMED else ""
+        return f"{len(users)} {'user' if len(users) == 1 else 'users'} ({', '.join(ids)}{more})"
+
+    @property
+    def _round(self) -> int:
+        return self._begin.round + 1
 
     async def _use(self, worker: Connection, in_hand: set[int]) -> None:
         await worker.send(self._begin)
@@ -310,10 +330,11 @@ def _is_drained(message: Any) -> bool:
     return isinstance(message.error, PausedError) and message.error.reason == "stopped"
 
 
-def _repeatedly_lost(place: str, lost: WorkerLost, when: str) -> PausedError:
+def _repeatedly_lost(lost: str) -> PausedError:
     return PausedError(
-        f"a worker ({place}) {lost} {when}, as one before it did",
-        hint="what it printed last may say why; if the machine has too little memory, set fewer "
-        "executor.workers",
+        f"{lost}; so did one before it",
+        hint="memory that runs out is the usual reason: take fewer workers (`starec resume RUN "
+        "--concurrency N` starts N processes at most; in a new run, executor.workers) or none "
+        "(`starec resume RUN --executor per_user`); otherwise see what the worker printed last",
         reason="worker",
     )

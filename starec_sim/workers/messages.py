@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -154,10 +156,29 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A warning."""
+    """A warning, with the place that it is about."""
 
     text: str
-    category: type[Warning]
+    categories: tuple[tuple[str, str], ...]
+    """Module and name of its class and of that one's bases, the nearest first."""
+    filename: str
+    line: int
+
+    @classmethod
+    def of(cls, text: str, category: type[Warning], filename: str, line: int) -> Warned:
+        """Return the message about a warning that was raised here."""
+        kinds = (kind for kind in category.__mro__ if issubclass(kind, Warning))
+        named = tuple((kind.__module__, kind.__qualname__) for kind in kinds)
+        return cls(text, named, filename, line)
+
+    def warning(self) -> Warning:
+        """Return the warning; of the nearest class that this process has and that takes a text."""
+        for module, name in self.categories:
+            kind = getattr(sys.modules.get(module), name, None)
+            with suppress(Exception):  # the class of a plug-in may take something else
+                if isinstance(warning := kind(self.text), Warning):  # type: ignore[misc]
+                    return warning
+        return UserWarning(self.text)
 
 
 class TurnRef(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from starec_sim.environment import Environment
 from starec_sim.errors import RunError
@@ -12,6 +13,9 @@ from starec_sim.runs.digests import environment_digest
 from starec_sim.workers.messages import Failed, Ready, Setup, Warned
 from starec_sim.workers.transport import Connection, NoRoomError, Transport, WorkerLost
 from starec_sim.workers.worker import versions
+
+_shown: dict[str, dict[Any, Any]] = {}
+"""By file, the warnings that were shown, so that each is shown once and not once a worker."""
 
 
 class WorkerPool:
@@ -83,6 +87,10 @@ class WorkerPool:
         """Return whether there are workers besides this one."""
         return any(other != number for other in self._connections)
 
+    def numbers(self, count: int) -> list[int]:
+        """Return the numbers below `count`, those of running workers first."""
+        return sorted(range(count), key=lambda number: number not in self._connections)
+
     async def keep(self, count: int) -> None:
         """End the workers with a number from `count` on."""
         for number in [each for each in self._connections if each >= count]:
@@ -117,7 +125,9 @@ def warn_or_raise(message: object) -> None:
         RuntimeError: It raised another exception, a defect.
     """
     if isinstance(message, Warned):
-        warnings.warn(message.text, message.category, stacklevel=2)
+        registry = _shown.setdefault(message.filename, {})
+        place = message.filename, message.line
+        warnings.warn_explicit(message.warning(), UserWarning, *place, registry=registry)
     elif isinstance(message, Failed):
         raise message.exception()
 

@@ -127,9 +127,14 @@ class Worker:
         """Let the parent show the warnings of this process."""
 
         def show(
-            message: Warning | str, category: type[Warning], *place: Any, **named: Any
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            *rest: Any,
+            **named: Any,
         ) -> None:
-            self._send(Warned(str(message), category))
+            self._send(Warned.of(str(message), category, filename, lineno))
 
         warnings.showwarning = show
 

@@ -80,9 +80,13 @@ def test_an_agent_whose_own_visit_would_be_passed_over_is_played_one_by_one():
             return await super().visit(call)
 
     agent = Derived()
-    with pytest.warns(ContractWarning, match=r"Derived has no method `visits` beside its `visit`"):
+    with pytest.warns(
+        ContractWarning, match=r"class Derived changes `visit` and inherits `visits` from Together"
+    ) as told:
         assert play(agent) == [0, 1, 2]
     assert agent.sizes == []
+    for said in ("one by one", "same results", "write `visits` in that class"):
+        assert said in str(told[0].message)
 
 
 def test_the_error_of_one_user_names_her_and_ends_the_run():

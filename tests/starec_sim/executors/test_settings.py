@@ -1,5 +1,7 @@
 """Settings of an executor that change nothing are told, and are no error."""
 
+from pathlib import Path
+
 import pytest
 
 from starec_sim.executors.settings import ExecutorSettings
@@ -19,6 +21,11 @@ from starec_sim.executors.settings import ExecutorSettings
             ["executor.address", "executor.gpus"],
         ),
         ({"use": "processes", "workers": 3}, ["3 processes share the 2 cores"]),
+        (
+            {"inside": "cohort"},
+            ["executor.inside: cohort is not used by executor: per_user, but by p"],
+        ),
+        ({"use": "processes", "address": "auto"}, []),
         ({"use": "ray", "workers": 64, "gpus": 1}, []),
     ],
 )
@@ -26,3 +33,8 @@ def test_what_changes_nothing_is_told(values, notes):
     found = ExecutorSettings(**values).notes(2)
     assert len(found) == len(notes)
     assert all(part in note for part, note in zip(notes, found, strict=True))
+
+
+def test_every_key_has_a_note_of_its_own():
+    page = Path("docs/configuration.md").read_text()
+    assert all(f"| `{name}` |" in page for name in ExecutorSettings.model_fields)

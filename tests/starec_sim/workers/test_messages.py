@@ -2,6 +2,7 @@
 
 import os
 import signal
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 
-from starec_sim.errors import PausedError, PolicyError, RunError
+from starec_sim.errors import PausedError, PolicyError, PolicyWarning, RunError
 from starec_sim.policies.gateway import GatewayResources
 from starec_sim.tasks import FEED
 from starec_sim.types import (
@@ -26,15 +27,35 @@ from starec_sim.types import (
     Visit,
 )
 from starec_sim.workers import compact, shared_state
-from starec_sim.workers.messages import Answered, Failed, Ready
+from starec_sim.workers.messages import Answered, Failed, Ready, Warned
 from starec_sim.workers.policies import Outbox, with_turns
-from starec_sim.workers.pool import WorkerPool
+from starec_sim.workers.pool import WorkerPool, warn_or_raise
 from starec_sim.workers.shared_state import SharedStates
 from starec_sim.workers.transport import WorkerLost
 from starec_sim.workers.worker import versions
 from tests.forked import fork, kill_self, wait
 
 NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def test_a_warning_is_shown_with_its_own_place_and_class_and_once():
+    class OwnWarning(DeprecationWarning):
+        def __init__(self, text, more):
+            super().__init__(text)
+
+    at = "/plug-ins/mine.py", 7
+    for sent, shown in (
+        (PolicyWarning, PolicyWarning),
+        (OwnWarning, DeprecationWarning),  # the parent cannot build it
+    ):
+        message = compact.loads(compact.dumps(Warned.of(f"of {sent.__name__}", sent, *at)))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("default")
+            for _ in range(2):  # two workers
+                warn_or_raise(message)
+        assert [(str(w.message), w.category, w.filename, w.lineno) for w in told] == [
+            (f"of {sent.__name__}", shown, *at)
+        ]
 
 
 @settings(max_examples=20)

@@ -1,5 +1,6 @@
 """Rounds that workers play have the digest of rounds that one process plays."""
 
+import re
 import sqlite3
 import sys
 from contextlib import closing
@@ -17,6 +18,7 @@ from starec_sim.errors import (
     PluginError,
     PolicyError,
     RunError,
+    WorkerWarning,
 )
 from starec_sim.experiment import Experiment
 from starec_sim.runs.recorder import Recorder
@@ -130,6 +132,41 @@ def test_a_lost_worker_is_replaced_and_no_known_answer_is_asked_for_again(
     assert in_workers.transport.started == 4
     assert result.digest == alone.digest
     assert result.ledger.total("calls") == alone.ledger.total("calls")
+
+
+def test_a_lost_worker_is_told_with_the_visits_that_are_played_again(experiment, in_workers):
+    with pytest.warns(WorkerWarning, match="exit code 9 in round 1 and is replaced") as told:
+        in_workers(experiment(rounds=1), lost_after={1: 5})
+    (told,) = (str(each.message) for each in told if each.category is WorkerWarning)
+    users = re.search(r"the visits of (\d+) users? \((u\d+(, u\d+)*)\) are played again", told)
+    assert users, told
+    assert int(users[1]) == users[2].count("u")
+
+
+def test_a_shard_that_loses_two_workers_is_named_by_its_users(experiment, in_workers):
+    with (
+        pytest.warns(WorkerWarning),
+        pytest.raises(
+            PausedError, match=r"round 1, while it played \d+ users \(u\d+, u\d"
+        ) as error,
+    ):
+        in_workers(experiment(), lost_after=dict.fromkeys(range(1, 9), 3))
+    assert "one before it" in error.value.message
+    for said in ("memory", "executor.workers", "starec resume RUN"):
+        assert said in error.value.hint
+
+
+def test_a_round_with_few_visitors_ends_no_worker(experiment, in_workers):
+    few = experiment(
+        data={"use": "synthetic", "users": 6, "items": 80},
+        environment={**FEED, "recommender": "popularity", "activity": 0.5},
+        rounds=4,
+    )
+    result = in_workers(few, workers=6)
+    assert in_workers.transport.started == 6
+    with closing(sqlite3.connect(result.folder / "run.sqlite")) as db:
+        visitors = db.execute("SELECT COUNT(*) FROM visits GROUP BY round ORDER BY round")
+        assert [n for (n,) in visitors][:2] != [6, 6], "not all users visit"
 
 
 @pytest.mark.slow

@@ -84,6 +84,8 @@ export interface Overview {
     users: number;
     note?: string | null;
     record: RecordLevel;
+    /** Whether more was recorded, and the run compacted. */
+    compacted: boolean;
   };
   metrics: {
     arm: string;
@@ -533,6 +535,8 @@ export interface SearchResult {
     others: number;
   }[];
   record: RecordLevel;
+  /** Whether more was recorded, and the run compacted. */
+  compacted: boolean;
 }
 
 export interface Note {

@@ -1,6 +1,7 @@
 import { useId, useState } from "preact/hooks";
 import { money, number, seconds, sections, visible } from "../text";
 import type { Turn } from "../types";
+import { missingText } from "./NotRecorded";
 import { LongText } from "./Text";
 import { TokenLine } from "./TokenLine";
 
@@ -23,9 +24,7 @@ export function TurnCard({ turn, open }: { turn: Turn; open: boolean }) {
       {turn.recorded ? (
         <TurnTabs turn={turn} />
       ) : (
-        <p class="quiet">
-          Prompt and answer are not on record: the run was recorded with <code>record: decisions</code>.
-        </p>
+        <p class="quiet">Prompt and answer are {missingText(turn)}.</p>
       )}
     </details>
   );

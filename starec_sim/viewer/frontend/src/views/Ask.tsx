@@ -3,6 +3,7 @@ import { api, grow, post, stepHref, stepPath, useData } from "../api";
 import { isBundle, VIEW_COMMAND } from "../bundle";
 import { asFailure } from "../failure";
 import { ErrorPage } from "../parts/ErrorPage";
+import { missingText } from "../parts/NotRecorded";
 import { Await, Empty, PageHead, Part } from "../parts/Page";
 import { Choice, NO_STEP, stepOf } from "../parts/Trial";
 import { leavingOut, python, whyCommand } from "../snippets";
@@ -26,7 +27,7 @@ export function AskView({ run, route }: ViewProps) {
           {(page) => {
             const turn = page.turns.find((each) => each.node === "fast") ?? page.turns[0];
             if (!turn) return <Empty command={whyCommand(run, at)}>No policy was asked in this step.</Empty>;
-            if (!turn.recorded) return <ErrorPage failure={notRecorded(run.name)} />;
+            if (!turn.recorded) return <ErrorPage failure={notRecorded(run.name, turn)} />;
             return <Form key={`${at.round}/${at.step}`} run={run} page={page} turn={turn} options={known} />;
           }}
         </Await>
@@ -35,8 +36,8 @@ export function AskView({ run, route }: ViewProps) {
   );
 }
 
-const notRecorded = (run: string): Failure => ({
-  error: `${run} was recorded with \`record: decisions\`, which keeps no prompts and answers.`,
+const notRecorded = (run: string, turn: Turn): Failure => ({
+  error: `${run}: ${missingText(turn)}; it keeps no prompts and answers.`,
   hint: "`starec show RUN` shows what it keeps; to ask again, run it again with --set record=everything",
 });
 

@@ -2,6 +2,7 @@ import type { ViewProps } from "../App";
 import { api, useData } from "../api";
 import { mdBlock, mdPage, mdText } from "../markdown";
 import { Chips } from "../parts/Chips";
+import { Kept } from "../parts/NotRecorded";
 import { Await, PageHead, Part } from "../parts/Page";
 import { Table, asMarkdown } from "../parts/Table";
 import { LongText } from "../parts/Text";
@@ -88,8 +89,7 @@ function Page({ view, run }: { view: Overview; run: RunRow }) {
       {of.record === "metrics" ? (
         <Part name="Not on record">
           <p>
-            Funnel, calls and errors: the run was recorded with <code>record: metrics</code>, which keeps no
-            steps of users. On the command line: <code>{showCommand(run)}</code>
+            Funnel, calls and errors: the run was <Kept of={of} />, which keeps no steps of users. On the command line: <code>{showCommand(run)}</code>
           </p>
         </Part>
       ) : (

@@ -2,6 +2,7 @@ import { api, stepHref, useData } from "../api";
 import type { ViewProps } from "../App";
 import { mdPage, mdTable } from "../markdown";
 import { Chips, Value } from "../parts/Chips";
+import { Kept } from "../parts/NotRecorded";
 import { Await, Empty, PageHead } from "../parts/Page";
 import { pythonOfSearch, searchCommand } from "../snippets";
 import { attemptText, number, visible } from "../text";
@@ -66,8 +67,7 @@ export function SearchView({ run, route }: ViewProps) {
           <Chips />
           {result.record === "decisions" && (
             <p class="quiet">
-              Only summaries are searched: the run was recorded with <code>record: decisions</code>, without
-              prompts and answers.
+              Only summaries are searched: the run was <Kept of={result} />, without prompts and answers.
             </p>
           )}
           {result.hits.length === 0 && (

@@ -1,4 +1,5 @@
 import { mdBlock, mdPage, mdText } from "../markdown";
+import { missingText } from "../parts/NotRecorded";
 import { components, missing, total } from "../parts/Reward";
 import { slateColumns } from "../parts/Slate";
 import { asMarkdown } from "../parts/Table";
@@ -33,14 +34,14 @@ export function stepMarkdown(run: string, page: StepPage): string {
 }
 
 function memory({ memory_before: before, recalled, turns }: StepPage): (string | false)[] {
+  const unrecorded = turns.find((turn) => !turn.recorded);
   return [
     "## Remembered",
     `After ${count(before.steps, "step")}.`,
     mdBlock(before.summary || "no summary yet"),
     before.edited === true && SET_BY_SCHEDULE,
     before.shown.length > 0 && `In the prompt:\n\n${list(before.shown)}`,
-    turns.some((turn) => !turn.recorded) &&
-      "The experiences in the prompt are not on record (record: decisions).",
+    unrecorded !== undefined && `The experiences in the prompt are ${missingText(unrecorded)}.`,
     recalled?.length === 0 && "Recalled: nothing fits this slate.",
     Boolean(recalled?.length) &&
       `Recalled:\n\n${list((recalled ?? []).map(({ item, score }) => `${item.title} ${number(score)}`))}`,
@@ -76,7 +77,7 @@ const list = (lines: string[]) => lines.map((line) => `- ${mdText(line)}`).join(
 
 function call(turn: Turn): (string | false)[] {
   const name = `## Call of ${turn.node}${turn.attempt ? ", repair" : ""} (${turn.policy})`;
-  if (!turn.recorded) return [visible(name), "Prompt and answer are not on record (record: decisions)."];
+  if (!turn.recorded) return [visible(name), `Prompt and answer are ${missingText(turn)}.`];
   return [
     visible(name),
     ...turn.messages.flatMap(([role, content]) => [`### ${visible(role)}`, mdBlock(content)]),

@@ -1,3 +1,4 @@
+import { missingText } from "../parts/NotRecorded";
 import { RewardBar } from "../parts/Reward";
 import { acts } from "../parts/Slate";
 import { Stars } from "../parts/Stars";
@@ -15,6 +16,7 @@ export const SLATE_SET = "The slate was set by the schedule.";
 /** What she remembered before the step. */
 export function Memory({ page }: { page: StepPage }) {
   const { summary, shown, edited } = page.memory_before;
+  const unrecorded = page.turns.find((turn) => !turn.recorded);
   return (
     <>
       {summary ? <LongText text={summary} class="columns" /> : <p class="quiet">No summary yet.</p>}
@@ -29,9 +31,7 @@ export function Memory({ page }: { page: StepPage }) {
           </ul>
         </details>
       )}
-      {page.turns.some((turn) => !turn.recorded) && (
-        <p class="quiet">The experiences in the prompt are not on record (record: decisions).</p>
-      )}
+      {unrecorded && <p class="quiet">The experiences in the prompt are {missingText(unrecorded)}.</p>}
       {page.recalled && (
         <>
           <h3>Recalled</h3>
@@ -50,18 +50,14 @@ export function Memory({ page }: { page: StepPage }) {
 }
 
 /** Instead of a prompt or an answer, where the run keeps none. */
-function NotRecorded() {
-  return (
-    <p class="quiet">
-      Not on record: the run was recorded with <code>record: decisions</code>.
-    </p>
-  );
+function NotRecorded({ turn }: { turn: Turn }) {
+  return <p class="quiet">It is {missingText(turn)}.</p>;
 }
 
 /** The reasoning of her answer. */
 export function Thought({ turn }: { turn: Turn | undefined }) {
   if (!turn) return <p class="quiet">No policy was asked.</p>;
-  if (!turn.recorded) return <NotRecorded />;
+  if (!turn.recorded) return <NotRecorded turn={turn} />;
   return turn.reasoning ? (
     <LongText text={turn.reasoning} />
   ) : (
