@@ -86,12 +86,12 @@ class DryRun(NamedTuple):
         """
         if self.visits >= min(FEW_VISITS, sum(round(each.visits) for each in self.trials)):
             return ()
-        rounds = "play more rounds (--rounds)"
-        users = f"more users (--play {max(64, 8 * play)})"
-        more = f"{rounds} or {users}" if play < self.users else f"{rounds}, or take more users"
+        more = f"play more rounds (--rounds) or more users (--play {max(64, 8 * play)})"
+        if play >= self.users:
+            more = "play more rounds (--rounds), or take an experiment of more rounds or users"
         return (
-            f"this rests on {self.visits} visits, which is few: what a visit takes may be a third "
-            f"more or less; {more}",
+            f"this rests on {self.visits} visits, which is few: what a visit takes is uncertain; "
+            f"{more}",
         )
 
     def total(self) -> FloatArray:

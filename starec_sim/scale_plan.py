@@ -73,7 +73,9 @@ class ScalePlan(NamedTuple):
     on_cards: bool
     """Whether models of this run answer on graphics cards."""
     card: CardSpeed | None
-    """How fast one card answers; None if that is not known."""
+    """How fast one card answers; None if that is not known, or some answers are made elsewhere."""
+    all_on_cards: bool
+    """Whether all answers of the run are made on graphics cards."""
 
     def card_seconds(self, cards: int) -> tuple[float, float] | None:
         """Return the least and the most wall time in which so many cards make all answers.
@@ -129,12 +131,16 @@ def plan_scale(
         ConfigError: A speed of cards is given, and no model of the experiment answers on one.
         StarecError: A part cannot be built, or a policy does not answer.
     """
-    uses = _on_cards(experiment)
-    if tokens_per_second is not None and not uses:
+    uses, all_on_cards = _on_cards(experiment)
+    if tokens_per_second is not None and not all_on_cards:
+        some = "some answers of this plan are made elsewhere" if uses else "no model answers on one"
+        has_cards = experiment.executor.use == "ray" and experiment.executor.gpus
         raise ConfigError(
-            f"--tokens-per-second {tokens_per_second:g} is the speed of a graphics card, and no "
-            "model of this plan answers on one",
-            hint="--executor ray --set executor.gpus=1, with a policy such as nano or local",
+            f"--tokens-per-second {tokens_per_second:g} is the speed of a graphics card, and "
+            f"{some}",
+            hint="take a policy such as nano or local for both nodes, and no calibration"
+            if has_cards
+            else "--executor ray --set executor.gpus=1, with a policy such as nano or local",
         )
     measured = dry_run(experiment, play, rounds, users)
     times = users / measured.users
@@ -172,24 +178,31 @@ def plan_scale(
         measured.users,
         measured.visits,
         bool(uses),
-        _card_speed(uses, tokens_per_second),
+        _card_speed(uses, tokens_per_second) if all_on_cards else None,
+        all_on_cards,
     )
 
 
-def _on_cards(experiment: Experiment) -> set[str]:
-    """Return which policies answer on the cards of workers; none where the run has no cards."""
+def _on_cards(experiment: Experiment) -> tuple[set[str], bool]:
+    """Return which policies answer on the cards of workers, and whether they make all answers.
+
+    Second visits of a calibration are asked in the process of the run.
+    """
     if experiment.executor.use != "ray" or not experiment.executor.gpus:
-        return set()
+        return set(), False
     found = set()
+    missing = 0
     for arm in experiment.resolve().values():
         kinds = arm.kinds or {"": arm}
+        missing += len(kinds) * len(NODES)
         for kind, nodes in answered_in_workers(arm, replays=False).items():
             for node in nodes:
                 use = getattr(kinds[kind].experiment.policies, node)["use"]
                 policy = plugins.load("policies", use, f"policies.{node}.use")
                 if "device" in getattr(policy, "model_fields", {}):
                     found.add(use)
-    return found
+                    missing -= 1
+    return found, missing == 0 and experiment.calibration is None
 
 
 def _card_speed(uses: set[str], given: float | None) -> CardSpeed | None:

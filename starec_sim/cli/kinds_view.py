@@ -74,6 +74,14 @@ def _print_calibration(report: RunReport, arm: str, where: str) -> None:
     out.print(table)
     for note in calibration_notes({metric_info(name).label: m for name, m in shown.items()}):
         out.print(f"\n{note}")
+    if found.users == found.cheap_users:
+        out.print(
+            "\nBoth kinds played all of these users, so the figures are exact for them and these "
+            "random numbers. ±0.000 says nothing about other users or seeds; fewer users in the "
+            "calibration give intervals."
+            if found.users > 1
+            else "\nBoth kinds played one user only."
+        )
     usd = f", {found.usd:,.2f} USD" if found.usd else ""
     out.print(
         f"\nThe calibration took {found.calls:,} calls and {found.tokens:,} tokens{usd}; the table "

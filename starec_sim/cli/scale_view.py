@@ -51,16 +51,17 @@ def _print_times(title: str, times: Mapping[str, str]) -> None:
 def _print_cards(plan: ScalePlan) -> None:
     """Print in what time graphics cards make the answers, and where the speed is from."""
     if plan.card is None:
-        console().print(
-            "\nTime on graphics cards: no speed known for a card: give --tokens-per-second",
-            soft_wrap=True,
-        )
+        why = "some answers are made elsewhere"
+        if plan.all_on_cards:
+            why = "no speed known for a card: give --tokens-per-second"
+        console().print(f"\nTime on graphics cards: {why}", soft_wrap=True)
         return
-    speed = " to ".join(dict.fromkeys(f"{each:,.0f}" for each in plan.card[:2]))
+    speeds = plan.card.least, plan.card.most
+    speed = " to ".join(dict.fromkeys(f"{each:,.0f}" for each in speeds))
     title = (
         f"Time of the answers by number of graphics cards, at {speed} tokens of answers a second "
-        f"each ({plan.card.origin}). To it come environment, metrics and record, and the Python of "
-        "the visits, which is not measured apart from the model"
+        f"each ({plan.card.origin}). Environment, metrics, record and the Python of the visits come on "
+        "top"
     )
     times = {}
     for cards in CARDS:

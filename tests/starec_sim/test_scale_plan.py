@@ -152,12 +152,14 @@ CARD = {"use": "ray", "gpus": 0.25}
 
 def test_cards_make_the_answers_of_local_models_only(experiment):
     on_cards = scale_plan._on_cards
-    assert on_cards(experiment(executor=CARD, policies=NANO)) == {"nano"}
-    assert on_cards(experiment(executor="ray", policies=NANO)) == set()
-    assert on_cards(experiment(executor=CARD)) == set()  # lexical
+    assert on_cards(experiment(executor=CARD, policies=NANO)) == ({"nano"}, True)
+    assert on_cards(experiment(executor="ray", policies=NANO)) == (set(), False)
+    assert on_cards(experiment(executor=CARD)) == (set(), False)  # lexical
     asked = {"use": "openai", "model": "m", "base_url": "http://localhost:1/v1"}
     mixed = experiment(executor=CARD, policies={"fast": "nano", "slow": asked})
-    assert on_cards(mixed) == {"nano"}
+    assert on_cards(mixed) == ({"nano"}, False)
+    with pytest.raises(ConfigError, match="some answers of this plan are made elsewhere"):
+        plan_scale(mixed, 1_000, tokens_per_second=9.0)
 
 
 def test_the_speed_of_a_card_is_given_or_measured_or_unknown():
@@ -178,7 +180,9 @@ def test_the_speed_of_a_card_is_given_or_measured_or_unknown():
     ],
 )
 def test_a_plan_with_cards_says_where_their_speed_is_from(experiment, capsys, card, said):
-    plan = _plan(users=9, on_cards=True, card=card, tokens_out=70_000.0, worker_bytes=1.0)
+    plan = _plan(
+        users=9, on_cards=True, all_on_cards=True, card=card, tokens_out=70_000.0, worker_bytes=1.0
+    )
     print_plan(experiment(), plan)
     out = capsys.readouterr().out
     assert said in out
@@ -187,7 +191,7 @@ def test_a_plan_with_cards_says_where_their_speed_is_from(experiment, capsys, ca
 
 
 def test_a_speed_of_cards_that_are_not_there_is_refused(experiment):
-    with pytest.raises(ConfigError, match="no model of this plan answers on one"):
+    with pytest.raises(ConfigError, match="no model answers on one"):
         plan_scale(experiment(executor="ray"), 1_000, tokens_per_second=9.0)
 
 
@@ -195,10 +199,10 @@ def test_few_visits_are_warned_of_unless_they_are_all():
     costs = TrialCosts(visits=240.0)
     few = DryRun([costs], 80, 12, 0, 0, 1.0, ())
     assert few.few_visits(4) == (
-        "this rests on 12 visits, which is few: what a visit takes may be a third more or less; "
+        "this rests on 12 visits, which is few: what a visit takes is uncertain; "
         "play more rounds (--rounds) or more users (--play 64)",
     )
-    assert "or take more users" in few._replace(users=4).few_visits(4)[0]
+    assert "or take an experiment of more rounds or users" in few._replace(users=4).few_visits(4)[0]
     assert few._replace(visits=20).few_visits(4) == ()
     assert few._replace(trials=[TrialCosts(visits=12.0)]).few_visits(4) == ()
 
