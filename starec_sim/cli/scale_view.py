@@ -60,8 +60,8 @@ def _print_cards(plan: ScalePlan) -> None:
     speed = " to ".join(dict.fromkeys(f"{each:,.0f}" for each in speeds))
     title = (
         f"Time of the answers by number of graphics cards, at {speed} tokens of answers a second "
-        f"each ({plan.card.origin}). Environment, metrics, record and the Python of the visits come on "
-        "top"
+        f"each ({plan.card.origin}). Environment, metrics, record and the Python of the visits "
+        "come on top"
     )
     times = {}
     for cards in CARDS:
