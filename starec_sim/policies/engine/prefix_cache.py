@@ -206,8 +206,7 @@ class PrefixCache:
             products = times(shared, prefix_keys).view(heads, -1, wide, prefix.length)
             scores[prefix.first : prefix.last, ..., : prefix.length] = products.transpose(0, 1)
         scores[..., room:read] = times(query_grid, self._keys[layer])
-        own_products = times(padded_rows(queries), answer_keys[..., :width])
-        scores[..., read:] = self._to_grid(own_products[:, :, :share])
+        scores[..., read:] = self._to_grid(times(queries, answer_keys[..., :width]))
         scores[..., end:] = float("-inf")
         if self._mask_from < read:
             # Filled, not added: where no product was written there may be any number, NaN included.
@@ -226,8 +225,8 @@ class PrefixCache:
         prompt_weights = weights[..., room:read].flatten(0, 1)
         prompt_values = (block.flatten(0, 1) for block in self._values[layer])
         add_values(attended.flatten(0, 1), prompt_weights, prompt_values)
-        own_weights = padded_rows(self._from_grid(weights[..., read:], share))
-        own = times(own_weights, answer_values[:, :, :width])[:, :, :share].float()
+        own_weights = self._from_grid(weights[..., read:], share)
+        own = times(own_weights, answer_values[:, :, :width]).float()
         return (own + self._from_grid(attended, share))[:, :, :asked]
 
     def _to_grid(self, tensor: Tensor) -> Tensor:

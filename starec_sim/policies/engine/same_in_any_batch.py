@@ -8,7 +8,6 @@ the matrices, and those depend on who shares a batch. Four rules keep the order 
 * Prompts are padded to a multiple of `LANES` tokens: so many numbers are added up side by side.
 * A sum over the tokens of a text is made in blocks of `BLOCK` tokens. A prefix that prompts share
   is read once up to a multiple of `LANES`; of its sums whole blocks are shared.
-
 * A product in bf16 has more than `_SMALL` multiplications: torch makes smaller ones by itself.
 
 What is padded is zero, or has no weight; it changes no sum. `test_generation.py` compares batches,
@@ -48,9 +47,15 @@ def whole_lanes(tokens: int) -> int:
     return tokens - tokens % LANES
 
 
-def padded_rows(rows: Tensor) -> Tensor:
-    """Return matrices (..., rows, n), with rows of zeros up to a multiple of `ROWS`."""
-    missing = -rows.shape[-2] % ROWS
+def padded_rows(rows: Tensor, least: int = 0) -> Tensor:
+    """Return matrices (..., rows, n), with rows of zeros up to a multiple of `ROWS`.
+
+    Args:
+        rows: The matrices.
+        least: There are so many rows at least.
+    """
+    count = max(rows.shape[-2], least)
+    missing = count + -count % ROWS - rows.shape[-2]
     if missing == 0 or rows.device.type != "cpu":
         return rows
     return functional.pad(rows, (0, 0, 0, missing))
@@ -59,17 +64,19 @@ def padded_rows(rows: Tensor) -> Tensor:
 def product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return rows @ weight + bias, shape (..., out), of rows (..., in) and a weight (in, out)."""
     matrix = rows.reshape(-1, rows.shape[-1])
-    products = times(padded_rows(matrix), weight)[: len(matrix)].view(*rows.shape[:-1], -1)
+    products = times(matrix, weight).view(*rows.shape[:-1], -1)
     return products if bias is None else products + bias
 
 
 def times(rows: Tensor, matrix: Tensor) -> Tensor:
-    """Return rows @ matrix, shape (..., m, n), of (..., m, k) and (..., k, n); m is padded."""
+    """Return rows @ matrix, shape (..., m, n), of (..., m, k) and (..., k, n).
+
+    On a processor rows of zeros are appended for the product, as the rules of this module say.
+    """
     m, k, n = *rows.shape[-2:], matrix.shape[-1]
-    fewest = _SMALL // (k * n) + 1
-    if m >= fewest or rows.dtype != torch.bfloat16 or rows.device.type != "cpu":
-        return rows @ matrix
-    return (functional.pad(rows, (0, 0, 0, fewest - m)) @ matrix)[..., :m, :]
+    small = rows.dtype == torch.bfloat16 and m * k * n <= _SMALL
+    padded = padded_rows(rows, _SMALL // (k * n) + 1 if small else m)
+    return (padded @ matrix)[..., :m, :]
 
 
 def blocks(values: Tensor) -> tuple[Tensor, ...]:
