@@ -128,7 +128,7 @@ def plan_scale(
         tokens_per_second: Tokens of answers that one graphics card makes in a second, if known.
 
     Raises:
-        ConfigError: A speed of cards is given, and no model of the experiment answers on one.
+        ConfigError: A speed of cards is given, and not all answers are made on one.
         StarecError: A part cannot be built, or a policy does not answer.
     """
     uses, all_on_cards = _on_cards(experiment)
@@ -190,19 +190,18 @@ def _on_cards(experiment: Experiment) -> tuple[set[str], bool]:
     """
     if experiment.executor.use != "ray" or not experiment.executor.gpus:
         return set(), False
-    found = set()
-    missing = 0
+    in_workers, found = set(), set()
     for arm in experiment.resolve().values():
         kinds = arm.kinds or {"": arm}
-        missing += len(kinds) * len(NODES)
         for kind, nodes in answered_in_workers(arm, replays=False).items():
             for node in nodes:
                 use = getattr(kinds[kind].experiment.policies, node)["use"]
+                in_workers.add(use)
                 policy = plugins.load("policies", use, f"policies.{node}.use")
                 if "device" in getattr(policy, "model_fields", {}):
                     found.add(use)
-                    missing -= 1
-    return found, missing == 0 and experiment.calibration is None
+    in_process = experiment.calibration is not None or not _answers_in_workers(experiment)
+    return found, found == in_workers and not in_process
 
 
 def _card_speed(uses: set[str], given: float | None) -> CardSpeed | None:
