@@ -226,6 +226,8 @@ def _without_spread(
         part = next(of_used) if sample.users else None
         if part is None:
             found.append(SeedWithoutSpread(sample.seed, 0, "no user"))
+        elif not part.weight:
+            continue  # everybody was played by both: there is nothing to estimate
         elif not part.freedom:
             found.append(SeedWithoutSpread(sample.seed, sample.users, "one user"))
         elif not part.variance:

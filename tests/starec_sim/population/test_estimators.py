@@ -217,3 +217,10 @@ def test_seeds_in_which_few_users_have_a_value_have_an_interval_that_holds_the_t
         bias = calibrated(samples).bias
         held += bias.low <= np.mean(truths) <= bias.high
     assert 0.93 < held / repeats < 0.99, held / repeats
+
+
+def test_nothing_is_said_of_the_spread_where_both_kinds_played_everybody():
+    cheap, costly = np.array([1.0, math.nan]), np.array([0.5, math.nan])
+    found = calibrated([CalibrationSample(cheap, cheap, costly)])
+    assert found.bias.low == found.bias.high == 0.5
+    assert found.seeds == () and calibration_notes({"satisfaction": found}) == []
