@@ -278,7 +278,7 @@ def main() -> None:
                 if isinstance(value, float)
             )
             print(f"{users:,} users  {line}  {rows[-1]['digest'][:12]}", flush=True)
-    if len(rows) > 1 and not options.json:
+    if len({row["users"] for row in rows}) > 1 and not options.json:
         print("  ".join(f"{name} {value:,.1f}" for name, value in growth(rows).items()))
     if options.plot:
         draw(rows, options.plot)

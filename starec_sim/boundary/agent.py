@@ -86,11 +86,6 @@ class CheckedAgent:
         return f"agent {label_of(self.plugin)}"
 
     @property
-    def plays_cohorts(self) -> bool:
-        """Whether the agent can play the visits of many users together."""
-        return not self.why_one_by_one
-
-    @property
     def why_one_by_one(self) -> str:
         """Why the agent cannot play the visits of many users together; empty if it can.
 

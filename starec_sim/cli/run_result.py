@@ -49,11 +49,10 @@ def _show(result: RunResult, progress: RunProgress, as_json: bool) -> Answer:
     with reading(result.folder) as reader:
         print_level(console(), reader.level, reader.level_words)
         print_left_out(console(), reader.trials())
+        visit, prompts = _shown_visit(reader), reader.level == "everything"
     print_ledger(result.ledger)
     print_effects(of_fork)
     print_estimate_errors(result)
-    with reading(result.folder) as reader:
-        visit, prompts = _shown_visit(reader), reader.level == "everything"
     if result.replayed is not None:
         progress.print_replay_comparison(result.digest, result.replayed)
     progress.print_next_commands(result.folder, result.digest, plot, visit, prompts)

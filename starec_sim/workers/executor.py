@@ -19,6 +19,7 @@ from starec_sim.policies.gateway import GatewayResources
 from starec_sim.population.policies import of_kind
 from starec_sim.runs.recorder import Recorder
 from starec_sim.types import NODES, CallKey, Messages, Node, Turn, Visit
+from starec_sim.visible_text import counted
 from starec_sim.workers.messages import (
     Answered,
     Ask,
@@ -221,7 +222,7 @@ class _PlayedRound:
         users = [user for shard in shards for user in self._shards[shard]]
         ids = [self._to_play.call(user).person.id for user in users[:_NAMED]]
         more = ", …" if len(users) > _NAMED else ""
-        return f"{len(users)} {'user' if len(users) == 1 else 'users'} ({', '.join(ids)}{more})"
+        return f"{counted(len(users), 'user')} ({', '.join(ids)}{more})"
 
     @property
     def _round(self) -> int:

@@ -134,7 +134,7 @@ def test_what_is_no_list_of_visits_is_refused(returned, said):
 
 def test_the_word_of_an_experiment_builds_the_executor():
     assert isinstance(build_executor(ExecutorSettings(use="cohort")), Cohort)
-    assert checked_agent(Together()).plays_cohorts
+    assert not checked_agent(Together()).why_one_by_one
 
 
 def test_playing_cohorts_warns_of_nothing():
